@@ -1,0 +1,89 @@
+/** Turns a task of a description into what a machine is told to start. */
+import { split } from 'shlex';
+import type { JobDescription, Task } from '../domain/description.ts';
+import {
+  scratchFile,
+  taskEnvironment,
+  taskNumber,
+  workingDirectory,
+  type EnvironmentFacts,
+} from '../domain/environment.ts';
+import type { Capacity } from '../domain/placement.ts';
+import { mpiCommand, mpiFlavour } from '../domain/mpi.ts';
+import { launchIndex } from '../domain/launch.ts';
+import { seenFolder } from '../domain/storage.ts';
+import type { Bind, RunPreparation, TaskLaunch } from '../hosts/machine.ts';
+
+export interface LaunchFacts {
+  jobId: number;
+  taskIndex: number;
+  retry: number;
+  walltimeSeconds: number;
+  killGraceSeconds: number;
+  size: Capacity;
+  apiUrl: string;
+  token: string;
+  imageKey: string;
+  fileSha256: string;
+  logBytesPerStream: number;
+  /** What a job in a workflow also knows of itself. */
+  instance: Pick<EnvironmentFacts, 'workflowId' | 'parameters'>;
+}
+
+export function taskLaunch(description: JobDescription, facts: LaunchFacts): TaskLaunch {
+  const task = description.tasks[facts.taskIndex]!;
+  const { jobId, taskIndex, size, apiUrl, token } = facts;
+  const env = taskEnvironment(task, {
+    jobId,
+    ...facts.instance,
+    node: 0,
+    nodes: 1,
+    taskNumber: taskNumber(description.tasks, taskIndex),
+    size,
+    apiUrl,
+    token,
+  });
+  return {
+    taskIndex: launchIndex(taskIndex, facts.retry),
+    prepare: preparation(description),
+    imageKey: facts.imageKey,
+    fileSha256: facts.fileSha256,
+    runtime: task.runtime,
+    ...commandOf(task, size.cpus, Object.keys(env)),
+    ...(task.app === undefined ? {} : { app: task.app }),
+    ...(task.stdout === undefined ? {} : { stdoutFile: scratchFile(task.stdout, description.artifacts) ?? '' }),
+    workdir: workingDirectory(task.workdir),
+    env,
+    binds: [
+      ...description.artifacts.flatMap((artifact) => (artifact.mountpoint ? [artifact.mountpoint] : [])),
+      ...storageBinds(description.storage),
+    ],
+    walltimeSeconds: Math.ceil(facts.walltimeSeconds),
+    memoryBytes: size.memory,
+    killGraceSeconds: facts.killGraceSeconds,
+    // A little more than is copied from there: so it is seen, and told, that there was more.
+    outputBytes: facts.logBytesPerStream + 65_536,
+  };
+}
+
+function storageBinds(storage: JobDescription['storage']): Bind[] {
+  if (!storage || storage.mountpoint === '') return [];
+  return [{ from: 'storage', source: seenFolder(storage), target: storage.mountpoint }];
+}
+
+export function preparation(description: JobDescription): RunPreparation {
+  return {
+    inputs: description.inputs.map(({ filename, contentBase64, executable }) => ({
+      filename,
+      content: Buffer.from(contentBase64, 'base64'),
+      executable,
+    })),
+  };
+}
+
+function commandOf(task: Task, cpus: number, names: string[]): { argv?: string[] } {
+  const mpi = mpiFlavour(task);
+  if (mpi) return { argv: mpiCommand(task, mpi, cpus, names) };
+  if (task.cmd === undefined || task.cmd.trim() === '') return {};
+  return { argv: split(task.cmd) };
+}

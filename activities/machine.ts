@@ -1,0 +1,105 @@
+/**
+ * The follower: the one long activity per machine. It keeps a watch on all run directories there, copies their output,
+ * tells each job when a task ended, clears what no placement claims, and says when the machine is out of sight too
+ * long. It holds no state that matters: a new one reads the same directories.
+ */
+import { ApplicationFailure } from '@temporalio/common';
+import { Context } from '@temporalio/activity';
+import type { Database } from '../db/connection.ts';
+import { activeRuns, findMachine, markOutOfReach, markReachable, markSeen } from '../db/machines.ts';
+import type { RunLost } from '../domain/job-messages.ts';
+import { HostError } from '../hosts/host.ts';
+import type { Machine } from '../hosts/machine.ts';
+import type { Signals } from './signals.ts';
+import { Follower } from './follow.ts';
+
+export interface MachineDependencies {
+  db: Database;
+  signals: Signals;
+  deployment: string;
+  logBytesPerStream: number;
+  machineLostAfterSeconds: number;
+  machine(id: number): Promise<Machine>;
+  log: { warn(data: object, message: string): void; info(data: object, message: string): void };
+}
+
+export interface MachineActivities {
+  followMachine(input: { machineId: number }): Promise<'removed' | 'goOn'>;
+}
+
+/** Long enough to cost nothing, short enough that histories of attempts stay small. */
+const shiftMilliseconds = 20 * 3600 * 1000;
+const reconnectMilliseconds = 1000;
+
+export function createMachineActivities(deps: MachineDependencies): MachineActivities {
+  const { db, log } = deps;
+  return {
+    async followMachine({ machineId }) {
+      const context = Context.current();
+      const beat = setInterval(() => context.heartbeat({ machineId }), 3000);
+      const end = Date.now() + shiftMilliseconds;
+      const isCancelled = () => context.cancellationSignal.aborted;
+      const aborted = new Promise<void>((resolve) => {
+        context.cancellationSignal.addEventListener('abort', () => resolve(), { once: true });
+      });
+      let outOfSightSince: number | undefined;
+      let isLost = false;
+      try {
+        while (!isCancelled() && Date.now() < end) {
+          const row = await findMachine(db, machineId);
+          if (!row || row.state === 'removed') return 'removed';
+          isLost ||= row.state === 'lost';
+          try {
+            const machine = await deps.machine(machineId);
+            const facts = await machine.probe();
+            const follower = new Follower({ ...deps, machineId, watch: await machine.watch(deps.deployment) });
+            try {
+              // First round before it may get work: what was left there by lost attempts goes away.
+              await follower.round();
+              await markReachable(db, machineId, facts);
+              if (facts.unableToRun)
+                log.warn({ machineId, unableToRun: facts.unableToRun }, 'runtimes can not be used');
+              if (outOfSightSince !== undefined || isLost) log.info({ machineId }, 'machine is back');
+              outOfSightSince = undefined;
+              isLost = false;
+              await follower.follow(context.cancellationSignal, end, async () => {
+                await markSeen(db, machineId);
+                return (await findMachine(db, machineId))?.state !== 'removed';
+              });
+            } finally {
+              follower.close();
+            }
+          } catch (error) {
+            if (!(error instanceof HostError)) throw error;
+            outOfSightSince ??= Date.now();
+            const seconds = (Date.now() - outOfSightSince) / 1000;
+            log.warn({ machineId, seconds, error: error.message }, 'machine is out of reach');
+            if (!isLost) await markOutOfReach(db, machineId, 'unreachable', error.message);
+            if (!isLost && seconds >= deps.machineLostAfterSeconds) {
+              isLost = true;
+              await giveUp(deps, machineId, row.name, error.message);
+            }
+            await Promise.race([pause(reconnectMilliseconds), aborted]);
+          }
+        }
+        if (isCancelled())
+          throw context.cancellationSignal.reason ?? ApplicationFailure.retryable('the worker is going away');
+        return 'goOn';
+      } finally {
+        clearInterval(beat);
+      }
+    },
+  };
+}
+
+/** Nothing more is placed there, and every job that is there is told to go elsewhere. */
+async function giveUp(deps: MachineDependencies, machineId: number, name: string, error: string): Promise<void> {
+  await markOutOfReach(deps.db, machineId, 'lost', error);
+  const detail = `machine ${name} was lost: ${error}`;
+  for (const run of await activeRuns(deps.db, machineId)) {
+    const lost: RunLost = { attempt: run.attempt, cause: 'machineLost', detail };
+    await deps.signals.runLost(run.temporalId, lost);
+  }
+}
+
+const pause = (milliseconds: number) => new Promise<void>((resolve) => setTimeout(resolve, milliseconds));

@@ -1,0 +1,53 @@
+/** The user's own storage of a job: mounted for its run before anything else is done there, and ended after all else. */
+import { ApplicationFailure } from '@temporalio/common';
+import { Context } from '@temporalio/activity';
+import { oneclientOptions } from '../descriptions/oneclient-options.ts';
+import type { Storage } from '../domain/description.ts';
+import type { AttemptRef, MountAnswer, UnmountAnswer } from '../domain/job-messages.ts';
+import type { StorageRequest } from '../hosts/machine.ts';
+import { guarded, requireCurrent, runRef, sayRunning, type HostDependencies } from './host.ts';
+
+export interface StorageActivities {
+  mountStorage(ref: AttemptRef): Promise<MountAnswer>;
+  unmountStorage(ref: AttemptRef): Promise<UnmountAnswer>;
+}
+
+export function createStorageActivities(deps: HostDependencies): StorageActivities {
+  return {
+    mountStorage: (ref) =>
+      guarded(async () => {
+        const run = await requireCurrent(deps.db, ref);
+        await sayRunning(deps.db, run, ref, new Date());
+        const { storage } = deps.sealing.open(run.job.description);
+        if (!storage) throw ApplicationFailure.nonRetryable(`job ${ref.jobId} has no storage`, 'Unexpected');
+        const machine = await deps.machine(run.machineId);
+        const request = storageRequest(storage, deps.b2dropUrl);
+        return machine.mountStorage(runRef(deps, ref), request, Context.current().cancellationSignal);
+      }),
+
+    unmountStorage: (ref) =>
+      guarded(async () => {
+        const run = await requireCurrent(deps.db, ref);
+        const machine = await deps.machine(run.machineId);
+        const { cancellationSignal } = Context.current();
+        return machine.unmountStorage(runRef(deps, ref), deps.storagePatienceSeconds, cancellationSignal);
+      }),
+  };
+}
+
+/** @param storage opened */
+function storageRequest(storage: Storage, b2dropUrl: string): StorageRequest {
+  const { directory } = storage;
+  switch (storage.type) {
+    case 'webdav':
+      return { kind: 'webdav', directory, ...storage.webdav };
+    case 'b2drop': {
+      const { 'app-username': username, 'app-password': password } = storage.b2drop;
+      return { kind: 'webdav', directory, url: b2dropUrl, username, password };
+    }
+    case 'onedata': {
+      const { provider, token, options = '' } = storage.onedata;
+      return { kind: 'onedata', directory, provider, token, options: oneclientOptions(options) ?? [] };
+    }
+  }
+}

@@ -1,0 +1,71 @@
+/** Finds out who asks, before anything else of a request is looked at (spec.md 1.2). */
+import type { Context, MiddlewareHandler } from 'hono';
+import { decodeJwt, errors } from 'jose';
+import type { Config } from '../../config/config.ts';
+import type { Identity } from '../../db/submissions.ts';
+import { ApiError, unauthorized } from '../errors.ts';
+import type { Env } from '../resource.ts';
+import { UnusableIdentity } from './identity.ts';
+import { oidcVerifier, TokenRefused, type TokenVerifier } from './oidc.ts';
+import { isSameIssuer, ProviderUnreachable } from './provider.ts';
+import { ownIssuer, ownTokenVerifier } from './tokens.ts';
+
+/** Where the token of a request is. */
+export type TokenReader = (c: Context) => string | undefined | Promise<string | undefined>;
+
+/** The word differs between clients: Bearer, token, Token. */
+export const headerToken: TokenReader = (c) =>
+  /^(?:bearer|token) +(\S+) *$/i.exec(c.req.header('authorization') ?? '')?.[1];
+
+/** @throws ApiError 401 from the middleware */
+export function authentication(auth: Config['auth'], readToken: TokenReader): MiddlewareHandler<Env> {
+  const verify = tokenVerifier(auth);
+  return async (c, next) => {
+    const token = await readToken(c);
+    if (token === undefined) {
+      throw new ApiError(401, 'Authentication failure', {
+        headers: { 'WWW-Authenticate': 'Bearer' },
+        extra: { detail: 'a token is needed, as `Authorization: Bearer <token>`' },
+      });
+    }
+    c.set('identity', await identify(verify, token));
+    await next();
+  };
+}
+
+async function identify(verify: TokenVerifier, token: string): Promise<Identity> {
+  try {
+    return await verify(token);
+  } catch (error) {
+    if (error instanceof ProviderUnreachable) throw unauthorized('Unable to connect to OIDC server');
+    const why = refusalOf(error);
+    if (why === undefined) throw error;
+    throw unauthorized('Authentication failure', why);
+  }
+}
+
+/** What its holder may be told of a refused token; undefined for an error that is not about the token. */
+function refusalOf(error: unknown): string | undefined {
+  if (error instanceof TokenRefused || error instanceof UnusableIdentity) return error.message;
+  if (error instanceof errors.JWTExpired) return 'the token has expired';
+  if (error instanceof errors.JWSSignatureVerificationFailed || error instanceof errors.JWKSNoMatchingKey) {
+    return 'the signature of the token is not valid';
+  }
+  if (error instanceof errors.JWTClaimValidationFailed) {
+    return error.claim === 'aud' ? 'the token is meant for another service' : `its claim ${error.claim} is not usable`;
+  }
+  return error instanceof errors.JOSEError ? 'the token is not a valid JWT' : undefined;
+}
+
+/** The unverified issuer only chooses who judges the token. */
+function tokenVerifier(auth: Config['auth']): TokenVerifier {
+  const own = ownTokenVerifier(auth.signingKey);
+  const providers = auth.issuers.map((issuer) => ({ issuer: issuer.issuer, verify: oidcVerifier(issuer) }));
+  return (token) => {
+    const { iss } = decodeJwt(token);
+    if (iss === ownIssuer) return own(token);
+    const provider = providers.find(({ issuer }) => iss !== undefined && isSameIssuer(issuer, iss));
+    if (!provider) throw new TokenRefused('tokens of its issuer are not accepted here');
+    return provider.verify(token);
+  };
+}

@@ -1,0 +1,118 @@
+/** A job as clients see it (spec.md 3.4, 3.5). */
+import type { DetailedJob, JobAttempt, JobOutput, ListedJob } from '../db/job-listing.ts';
+import { substitute } from '../domain/instance.ts';
+import { isTerminal } from '../domain/status.ts';
+import type { ObjectStore } from '../storage/object-store.ts';
+import { unavailable } from './errors.ts';
+import { notificationStates } from './notification-view.ts';
+import { isObject, maskedNotifications, maskedStorage, maskedTasks } from './masking.ts';
+
+const urlSeconds = 24 * 3600;
+
+export function listView(job: ListedJob): Record<string, unknown> {
+  return {
+    id: job.id,
+    name: job.name,
+    ...(job.workflowId === null ? {} : { workflowId: job.workflowId }),
+    status: job.status,
+    ...(job.statusReason ? { statusReason: job.statusReason } : {}),
+    ...(isBeingDeleted(job) ? { deletionRequested: true } : {}),
+    ...(job.parameters ? { parameters: job.parameters } : {}),
+    tasks: maskedTasks(job.tasks),
+    events: events(job),
+  };
+}
+
+/** URLs of outputs are made at each call and never stored. */
+export async function detailView(job: DetailedJob, store: ObjectStore): Promise<Record<string, unknown>> {
+  const { submitted } = job;
+  const detail = statusDetail(job);
+  return {
+    ...listView(job),
+    ...(detail ? { statusDetail: detail } : {}),
+    resources: withNodes(submitted['resources']),
+    ...echoed(submitted, ['policies', 'artifacts', 'inputs']),
+    ...('notifications' in submitted ? { notifications: maskedNotifications(submitted['notifications']) } : {}),
+    ...notificationStates(job.notifications),
+    ...('labels' in submitted ? { labels: job.labels } : {}),
+    ...('storage' in submitted ? { storage: maskedStorage(submitted['storage']) } : {}),
+    ...('outputFiles' in submitted ? { outputFiles: await outputViews(job, 'outputFiles', 'file', store) } : {}),
+    ...('outputDirs' in submitted ? { outputDirs: await outputViews(job, 'outputDirs', 'directory', store) } : {}),
+    ...executionView(job),
+  };
+}
+
+function events(job: ListedJob): Record<string, number> {
+  return {
+    createTime: job.createdAt,
+    ...(job.startedAt === null ? {} : { startTime: job.startedAt }),
+    ...(job.endedAt === null ? {} : { endTime: job.endedAt }),
+  };
+}
+
+/** The state stays what it is until execution has really ended the job; that it is on its way is told beside it. */
+const isBeingDeleted = (job: ListedJob): boolean => job.deleteRequestedAt !== null && !isTerminal(job.status);
+
+function statusDetail(job: DetailedJob): string | null {
+  return isBeingDeleted(job) ? 'Deletion was requested and is under way' : job.statusDetail;
+}
+
+function echoed(submitted: Record<string, unknown>, keys: string[]): Record<string, unknown> {
+  return Object.fromEntries(keys.filter((key) => key in submitted).map((key) => [key, submitted[key]]));
+}
+
+function withNodes(resources: unknown): unknown {
+  if (!isObject(resources) || 'totalCpusRange' in resources) return resources;
+  return { nodes: 1, ...resources };
+}
+
+/**
+ * Every name that was asked for, also while there is nothing yet: clients rely on both members being there, and put
+ * the parameters into the name themselves.
+ */
+async function outputViews(
+  job: DetailedJob,
+  field: 'outputFiles' | 'outputDirs',
+  kind: JobOutput['kind'],
+  store: ObjectStore,
+): Promise<unknown> {
+  const names = job.submitted[field];
+  if (!Array.isArray(names)) return [];
+  return Promise.all(
+    names.map(async (name: unknown) => {
+      const stored = job.parameters && typeof name === 'string' ? substitute(name, job.parameters) : name;
+      const output = job.outputs.find((it) => it.kind === kind && it.name === stored);
+      const size = output && (await sizeOf(output, store));
+      if (!output || size === undefined) return { name, url: '' };
+      return { name, url: await store.presignGet(output.key, urlSeconds), size };
+    }),
+  );
+}
+
+/** Undefined: the job was going to put it there itself, and has not. @throws ApiError 503 */
+async function sizeOf({ key, size }: JobOutput, store: ObjectStore): Promise<number | undefined> {
+  if (size !== null) return size;
+  try {
+    return (await store.head(key))?.sizeBytes;
+  } catch (error) {
+    throw unavailable('The object store does not answer at the moment, please try again', error);
+  }
+}
+
+function executionView(job: DetailedJob): { execution?: Record<string, unknown> } {
+  const { execution, attempts } = job;
+  const hasRun = job.startedAt !== null || execution.tasks.length > 0 || Object.keys(execution).length > 1;
+  if (!hasRun && attempts.length === 0) return {};
+  return {
+    execution: {
+      ...execution,
+      runtimeVersion: execution.runtimeVersion ?? {},
+      ...(attempts.length > 1 ? { attempts: attempts.map(attemptView) } : {}),
+    },
+  };
+}
+
+function attemptView(attempt: JobAttempt): Record<string, unknown> {
+  const { jobId: _jobId, ...facts } = attempt;
+  return Object.fromEntries(Object.entries(facts).filter(([, value]) => value !== null));
+}

@@ -1,0 +1,31 @@
+/** The document and the readers of descriptions tell of the same things: neither can learn of one without the other. */
+import { expect, it } from 'vitest';
+import { artifactItems, inputItems } from '../../descriptions/files.ts';
+import { jobItems } from '../../descriptions/job.ts';
+import { policyItems } from '../../descriptions/policies.ts';
+import { resourceItems } from '../../descriptions/resources.ts';
+import { taskItems } from '../../descriptions/tasks.ts';
+import { workflowItems, workflowPolicyItems } from '../../descriptions/workflow.ts';
+import { schemas } from './schemas.ts';
+
+interface Described {
+  properties: Record<string, Described>;
+  items: Described;
+}
+
+const job = schemas['JobDescription'] as unknown as Described;
+const workflow = schemas['WorkflowDescription'] as unknown as Described;
+const inJob = (name: string) => job.properties[name]!;
+
+it.each([
+  ['a job', job, jobItems],
+  ['resources', inJob('resources'), resourceItems],
+  ['a task', inJob('tasks').items, taskItems],
+  ['an artifact', inJob('artifacts').items, artifactItems],
+  ['an input', inJob('inputs').items, inputItems],
+  ['policies', inJob('policies'), policyItems],
+  ['a workflow', workflow, workflowItems],
+  ['policies of a workflow', workflow.properties['policies']!, workflowPolicyItems],
+])('%s has the members that are read', (_what, schema, items) => {
+  expect(Object.keys(schema.properties).toSorted()).toEqual([...items].toSorted());
+});

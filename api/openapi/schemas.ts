@@ -1,0 +1,452 @@
+/**
+ * The documents that requests and answers are made of. Answers may have further members; of descriptions the forms of
+ * today are told, while older ones are understood as well.
+ */
+import type { NotificationEvent } from '../../domain/description.ts';
+import type { Schema } from './operation.ts';
+
+export const text: Schema = { type: 'string' };
+export const whole: Schema = { type: 'integer' };
+export const number: Schema = { type: 'number' };
+export const flag: Schema = { type: 'boolean' };
+const anything: Schema = {};
+
+export const arrayOf = (items: Schema): Schema => ({ type: 'array', items });
+
+/** Members that end in `?` may be missing. */
+export function object(members: Record<string, Schema>, more: Schema = {}): Schema {
+  const entries = Object.entries(members).map(([name, schema]) => ({
+    name: name.replace(/\?$/, ''),
+    name_: name,
+    schema,
+  }));
+  return {
+    type: 'object',
+    properties: Object.fromEntries(entries.map(({ name, schema }) => [name, schema])),
+    required: entries.filter(({ name, name_ }) => name === name_).map(({ name }) => name),
+    ...more,
+  };
+}
+
+const oneOrMore = (item: Schema): Schema => ({ anyOf: [item, { ...arrayOf(item), minItems: 1 }] });
+
+const mapOf = (values: Schema): Schema => ({ type: 'object', additionalProperties: values });
+const within = (schema: Schema, limits: Schema): Schema => ({ ...schema, ...limits });
+const oneOf = (...values: string[]): Schema => ({ type: 'string', enum: values });
+const pairOf = (items: Schema): Schema => ({ type: 'array', items, minItems: 2, maxItems: 2 });
+
+const atLeast1 = within(whole, { minimum: 1 });
+const jobStates = ['pending', 'running', 'completed', 'failed', 'deleted', 'killed'];
+const status = oneOf(...jobStates);
+const events = object({ createTime: number, 'startTime?': number, 'endTime?': number });
+const labels = mapOf(text);
+const filter = object({ 'sites?': arrayOf(text), 'regions?': arrayOf(text) });
+const placement = object({ 'requirements?': filter, 'preferences?': filter });
+
+const resources = object(
+  {
+    'nodes?': atLeast1,
+    'cpus?': atLeast1,
+    'cpusRange?': pairOf(atLeast1),
+    'cpusOptions?': pairOf(atLeast1),
+    'totalCpusRange?': pairOf(atLeast1),
+    'memory?': within(number, { exclusiveMinimum: 0, description: 'GB per node' }),
+    'memoryPerCpu?': within(number, { exclusiveMinimum: 0, description: 'GB' }),
+    'disk?': within(whole, { minimum: 1, description: 'GB' }),
+    'walltime?': within(whole, { minimum: 1, description: 'Minutes' }),
+  },
+  { description: 'One of `cpus`, `cpusRange`, `cpusOptions`, and one of `memory`, `memoryPerCpu`' },
+);
+
+const task = object({
+  image: within(text, { minLength: 1, description: 'A reference in a registry, a URL, or the name of an upload' }),
+  'imagePullCredential?': object({ username: text, token: text }),
+  'runtime?': oneOf('singularity', 'udocker'),
+  'type?': oneOf('basic', 'sidecar', 'openmpi', 'mpich', 'intelmpi'),
+  'cmd?': text,
+  'env?': mapOf({ type: ['string', 'number', 'boolean'] }),
+  'workdir?': text,
+  'app?': within(text, { description: 'Of an image of Apptainer; only with `singularity`' }),
+  'procsPerNode?': atLeast1,
+  'stdout?': within(text, { description: 'A file in scratch that its output is appended to' }),
+  'imageSha256?': within(text, { description: 'Of the image’s file, which is not taken otherwise' }),
+});
+
+const retries = within(whole, { minimum: 1, maximum: 6 });
+const policies = object({
+  'maximumRetries?': retries,
+  'maximumTaskRetries?': retries,
+  'maximumTimeInQueue?': within(whole, {
+    minimum: -2,
+    maximum: 44_640,
+    description:
+      'Minutes of each stay in the queue. -1 waits for ever. 0, the default (also -2), waits its turn, and leaves when no ' +
+      'machine could ever run the job, or all that could are lost before it ran',
+  }),
+  'leaveInQueue?': flag,
+  'ignoreTaskFailures?': flag,
+  'reportJobSuccessOnTaskFailure?': flag,
+  'priority?': within(whole, { description: 'Larger is earlier, among the jobs of one owner; owners take turns' }),
+  'autoScalingType?': within(
+    { enum: ['none', 'dedicated', 'shared', null] },
+    {
+      description: 'Without effect: no site of this server makes machines',
+    },
+  ),
+  'maximumIdleTimePerResource?': within(whole, { description: 'Without effect, as autoScalingType' }),
+  'preemptible?': within({}, { description: 'Without effect' }),
+  'placement?': placement,
+  'runSerialTasksOnAllNodes?': flag,
+});
+
+const closed: Schema = { additionalProperties: false };
+
+function notificationsOf(event: NotificationEvent): Schema {
+  const email = object({ 'event?': oneOf(event), 'type?': oneOf('email') }, closed);
+  const webhook = object(
+    {
+      'event?': oneOf(event),
+      type: oneOf('webhook'),
+      url: within(text, {
+        pattern: '^[Hh][Tt][Tt][Pp][Ss]?://',
+        maxLength: 2000,
+        description: 'Of a public address, without a user name or password',
+      }),
+      'secret?': within(text, {
+        minLength: 16,
+        maxLength: 256,
+        description:
+          'What its calls are signed with, as Standard Webhooks are: any text, or `whsec_` and the key in base64. Without ' +
+          'it, the key of the server is used.',
+      }),
+    },
+    closed,
+  );
+  return within(arrayOf({ anyOf: [email, webhook] }), { maxItems: 10, description: 'Whom to tell of the end' });
+}
+
+/** Of something that is shown again. */
+const shownNotifications = within(arrayOf({ type: 'object' }), { description: 'As submitted, without secrets' });
+
+const notificationStates = within(
+  arrayOf(
+    object({
+      position: within(whole, { description: 'In `notifications`, from 0' }),
+      state: oneOf('retrying', 'delivered', 'givenUp'),
+      attempts: whole,
+      'reason?': text,
+      time: number,
+    }),
+  ),
+  { description: 'What became of those of which delivery was tried, and why it failed' },
+);
+
+const jobDescription = object(
+  {
+    'name?': within(text, { maxLength: 511 }),
+    'labels?': labels,
+    resources,
+    tasks: within(arrayOf(task), { minItems: 1 }),
+    'artifacts?': arrayOf(object({ url: text, 'mountpoint?': text, 'executable?': flag })),
+    'inputs?': arrayOf(
+      object({ filename: text, content: within(text, { contentEncoding: 'base64' }), 'executable?': flag }),
+    ),
+    'outputFiles?': arrayOf(text),
+    'outputDirs?': arrayOf(text),
+    'policies?': policies,
+    'notifications?': notificationsOf('jobFinished'),
+    'storage?': {
+      type: 'object',
+      description:
+        'Storage of your own, which tasks see at `mountpoint`: `type` webdav, b2drop or onedata, with its details in the member of that name',
+    },
+  },
+  {
+    examples: [
+      {
+        name: 'hello',
+        resources: { nodes: 1, cpus: 1, memory: 1, disk: 1 },
+        tasks: [{ image: 'docker.io/library/busybox:latest', runtime: 'singularity', cmd: 'echo hello' }],
+      },
+    ],
+  },
+);
+
+const workflowDescription = object(
+  {
+    'name?': within(text, { maxLength: 511 }),
+    'labels?': labels,
+    jobs: within(arrayOf({ $ref: '#/components/schemas/JobDescription' }), {
+      minItems: 1,
+      description: 'Each with a name',
+    }),
+    'dependencies?': mapOf(arrayOf(text)),
+    'factories?': arrayOf(
+      object({
+        name: text,
+        type: oneOf('parameterSweep', 'zip', 'repeat'),
+        jobs: arrayOf(text),
+        'parameters?': arrayOf({ type: 'object' }),
+        'number?': atLeast1,
+      }),
+    ),
+    'policies?': object({
+      'maximumRetries?': within(whole, { minimum: 1, maximum: 10 }),
+      'maximumReruns?': within(whole, { minimum: 1, maximum: 10, description: 'Without effect' }),
+      'leaveInQueue?': flag,
+      'placement?': placement,
+    }),
+    'notifications?': notificationsOf('workflowFinished'),
+  },
+  {
+    examples: [
+      {
+        name: 'steps',
+        jobs: ['first', 'second'].map((name) => ({
+          name,
+          resources: { nodes: 1, cpus: 1, memory: 1, disk: 1 },
+          tasks: [{ image: 'docker.io/library/busybox:latest', runtime: 'singularity', cmd: `echo ${name}` }],
+        })),
+        dependencies: { first: ['second'] },
+      },
+    ],
+  },
+);
+
+const parameters = mapOf({ type: ['string', 'number'] });
+
+const jobMembers = {
+  id: whole,
+  name: text,
+  'workflowId?': whole,
+  status,
+  'statusReason?': text,
+  'deletionRequested?': flag,
+  'parameters?': parameters,
+  tasks: within(arrayOf({ type: 'object' }), { description: 'As submitted, without secrets' }),
+  events,
+};
+
+const execution = object({
+  'site?': text,
+  'provisionedResources?': { type: 'object' },
+  'runtimeVersion?': { type: 'object' },
+  'stageInTime?': number,
+  'stageOutTime?': number,
+  'retries?': whole,
+  tasks: arrayOf(
+    object({
+      'imagePullStatus?': oneOf('completed', 'cached', 'failed'),
+      'imagePullTime?': number,
+      'exitCode?': whole,
+      'retries?': whole,
+      'wallTimeUsage?': number,
+      'cpuTimeUsage?': number,
+      'maxResidentSetSizeKB?': number,
+      'error?': text,
+    }),
+  ),
+  'attempts?': arrayOf(object({ attempt: whole, site: text })),
+});
+
+const outputs = within(arrayOf(object({ name: anything, url: text, 'size?': whole })), {
+  description: '`url` is empty until there is something; it is made at each call and valid for a day',
+});
+
+const hours = within(number, { minimum: 0, description: 'Hours of one CPU' });
+const usage = object({ cpuTime: hours, wallTime: hours, numberOfJobs: atLeast1 });
+
+const free = within(whole, { minimum: 0 });
+const gigabytes = within(free, { description: 'GB' });
+const capacity = object({ cpus: free, memory: gigabytes, disk: gigabytes });
+
+const counts = { total: whole, done: whole, failed: whole, queued: whole };
+const progress = object({
+  ...counts,
+  waiting: within(whole, { description: 'Not released, or never to run: skipped, or left out of a rerun' }),
+});
+const progressOfNode = object({
+  ...counts,
+  skipped: within(whole, {
+    description: 'Will not run, as something it depends on failed or the workflow was deleted',
+  }),
+  leftOut: within(whole, { description: 'Not selected for this rerun' }),
+  waiting: whole,
+});
+
+const workflowMembers = {
+  id: whole,
+  name: text,
+  status,
+  'statusReason?': text,
+  'deletionRequested?': flag,
+  events,
+  progress,
+};
+
+/** What a webhook is told. */
+function finished(event: NotificationEvent, more: Record<string, Schema>): Schema {
+  const data = object({
+    id: whole,
+    name: text,
+    owner: text,
+    labels,
+    status: oneOf('completed', 'failed', 'deleted', 'killed'),
+    'statusReason?': text,
+    'statusDetail?': text,
+    events,
+    url: within(text, { description: 'Where it is described' }),
+    ...more,
+  });
+  return object({ type: oneOf(event), timestamp: within(text, { format: 'date-time' }), data });
+}
+
+const named = {
+  Error: object({
+    error: within(text, { minLength: 1 }),
+    'detail?': text,
+    'issues?': within(arrayOf(object({ path: text, message: text })), {
+      description: 'All that is wrong with a description',
+    }),
+  }),
+  Created: object({ id: within(whole, { minimum: 1 }) }),
+  Empty: object({}),
+  JobSelection: object(
+    {
+      'jobs?': within(oneOrMore(text), { description: 'By name' }),
+      'from?': within(oneOrMore(text), { description: 'By name: these and all that depend on them' }),
+      'instances?': {
+        anyOf: [
+          { type: 'string', pattern: '^\\d{1,9}(-\\d{1,9})?(,\\d{1,9}(-\\d{1,9})?)*$' },
+          within(whole, { minimum: 0, maximum: 999_999_999 }),
+        ],
+        description: 'Of factories, by number: `0-99,150`',
+      },
+      'status?': within(oneOrMore(oneOf(...jobStates, 'skipped')), {
+        description:
+          'As the workflow sees it: what ended with another exit code than 0 has failed, what was not run for that is skipped',
+      }),
+    },
+    { ...closed, description: 'Jobs of a workflow for which all holds that is given' },
+  ),
+  JobDescription: jobDescription,
+  WorkflowDescription: workflowDescription,
+  Job: object(jobMembers),
+  JobDetail: object({
+    ...jobMembers,
+    'statusDetail?': text,
+    resources: { type: 'object' },
+    'policies?': { type: 'object' },
+    'labels?': labels,
+    'artifacts?': arrayOf({ type: 'object' }),
+    'inputs?': arrayOf({ type: 'object' }),
+    'notifications?': shownNotifications,
+    'notificationStates?': notificationStates,
+    'storage?': { type: 'object' },
+    'outputFiles?': outputs,
+    'outputDirs?': outputs,
+    'execution?': execution,
+  }),
+  Workflow: object(workflowMembers),
+  WorkflowDetail: object({
+    ...workflowMembers,
+    'statusDetail?': text,
+    'rerunOf?': whole,
+    'labels?': labels,
+    'notifications?': shownNotifications,
+    'notificationStates?': notificationStates,
+    jobs: within(arrayOf({ type: 'object' }), { description: 'As submitted, without secrets' }),
+  }),
+  WorkflowPlan: object({
+    name: text,
+    total: whole,
+    levels: arrayOf(arrayOf(text)),
+    nodes: arrayOf(
+      object({
+        name: text,
+        count: whole,
+        level: whole,
+        parents: arrayOf(text),
+        'instances?': arrayOf({ type: 'object' }),
+      }),
+    ),
+  }),
+  WorkflowGraph: object({
+    id: whole,
+    name: text,
+    status,
+    nodes: arrayOf(object({ name: text, count: whole, firstJobId: whole, progress: progressOfNode })),
+    edges: arrayOf(object({ parent: text, child: text })),
+  }),
+  StoredObject: object({ name: text, size: whole, lastModified: text }),
+  Upload: object({ 'filename?': within(text, { minLength: 1 }), 'checksum?': { type: ['string', 'null'] } }),
+  UploadUrl: object({ url: within(text, { description: 'PUT the bytes here' }) }),
+  OwnOutput: object({
+    name: within(text, {
+      minLength: 1,
+      description: 'As in `outputFiles` or `outputDirs` of the job, or the last part of it, with `.tgz` for a folder',
+    }),
+  }),
+  Command: object({
+    'command?': within(arrayOf(text), { minItems: 1, description: 'Its words; together at most 64 KiB, without NUL' }),
+  }),
+  SnapshotUrl: object({ url: within(text, { description: 'GET a gzipped tar archive here' }) }),
+  Key: {
+    anyOf: [
+      { type: 'string', pattern: '^/' },
+      within(mapOf(text), { description: 'The key and its value', minProperties: 1, maxProperties: 1 }),
+    ],
+  },
+  Accounting: object({ usage: object({ users: mapOf(usage), groups: mapOf(usage) }) }),
+  Machines: object({
+    existing: arrayOf(object({ site: text, 'region?': text, capacity, free: capacity })),
+  }),
+  Point: object(
+    {
+      measurement: within(text, { minLength: 1, maxLength: 1000 }),
+      fields: within(mapOf({ type: ['number', 'string', 'boolean'], minimum: -1e300, maximum: 1e300 }), {
+        minProperties: 1,
+        maxProperties: 100,
+      }),
+      'tags?': within(labels, { maxProperties: 100 }),
+      'time?': within(whole, {
+        exclusiveMinimum: -1e11,
+        exclusiveMaximum: 1e11,
+        description: 'Seconds since the epoch; now, unless it is said',
+      }),
+    },
+    closed,
+  ),
+  Series: object({
+    measurement: text,
+    field: text,
+    tags: labels,
+    'times?': within(arrayOf(text), { description: '`2024-02-29 13:59:01`, in UTC; absent with a mean' }),
+    values: arrayOf({ type: ['number', 'string', 'boolean'] }),
+  }),
+  FinishedJob: finished('jobFinished', {
+    'workflowId?': whole,
+    'parameters?': parameters,
+    exitCodes: within(arrayOf(whole), { description: 'Of the tasks that ran' }),
+  }),
+  FinishedWorkflow: finished('workflowFinished', { progress }),
+  IssuedToken: object({ token: text, expiresIn: within(whole, { description: 'Seconds' }) }),
+  Payloads: object({
+    payloads: arrayOf(object({ 'metadata?': mapOf(text), 'data?': within(text, { contentEncoding: 'base64' }) })),
+  }),
+  ClientRegistration: object({ 'client_name?': text, 'scope?': text }),
+  RegisteredClient: object({ client_id: text, 'client_secret?': text }),
+  DeviceRequest: object({ 'client_id?': text, 'client_secret?': text, 'scope?': text }),
+  DeviceCode: object({ device_code: text, user_code: text, verification_uri: text, expires_in: whole }),
+  TokenRequest: object({
+    grant_type: oneOf('urn:ietf:params:oauth:grant-type:device_code'),
+    device_code: text,
+    'client_id?': text,
+    'client_secret?': text,
+  }),
+  Token: object({ access_token: text, 'expires_in?': number }),
+} satisfies Record<string, Schema>;
+
+export const schemas: Record<string, Schema> = named;
+
+export const schema = (name: keyof typeof named): Schema => ({ $ref: `#/components/schemas/${name}` });

@@ -1,0 +1,49 @@
+/**
+ * An output that a job puts by itself, while it runs (spec.md 1.6): a checkpoint, or results before the end. Only for
+ * outputs of its description: nobody would find another. What the end of the job brings replaces it.
+ */
+import type { Context, MiddlewareHandler } from 'hono';
+import type { Database } from '../../db/connection.ts';
+import { announceOutput, findJob, type JobRow } from '../../db/execution.ts';
+import { outputKey } from '../../storage/keys.ts';
+import type { ObjectStore } from '../../storage/object-store.ts';
+import { readJson } from '../body.ts';
+import { badRequest } from '../errors.ts';
+import { isObject } from '../masking.ts';
+import { dataOperations } from '../openapi/others.ts';
+import { route, type App, type Env } from '../resource.ts';
+
+const putSeconds = 7200;
+
+/** To be mounted before the routes of `/data`, which take any name. */
+export function dataOutputRoutes(
+  app: App,
+  guards: MiddlewareHandler<Env>[],
+  { db, store }: { db: Database; store: ObjectStore },
+): void {
+  const announce = async (c: Context<Env>) => {
+    const { job: token } = c.get('identity');
+    if (!token) throw badRequest('A JWT token is required: that of a job, which it finds as PROMINENCE_TOKEN');
+    const body = await readJson(c);
+    const name = isObject(body) ? body['name'] : undefined;
+    if (typeof name !== 'string' || name === '') throw badRequest('Name not specified');
+    const job = await findJob(db, token.id);
+    const output = job && declaredOutput(job, name);
+    if (!job || !output) throw badRequest(`"${name}" is none of the outputs of this job`);
+    const key = outputKey(job.uid, token.attempt, output.kind, output.name);
+    const isAnnounced = await announceOutput(db, { jobId: token.id, attempt: token.attempt }, { ...output, key });
+    if (!isAnnounced) throw badRequest('The job has ended');
+    return c.json({ url: await store.presignPut(key, putSeconds) }, 201);
+  };
+  route(app, 'POST', '/data/output', guards, announce, dataOperations.announceOutput);
+}
+
+/** By the name in the description, or that of the object: the last part of a path, with .tgz for a folder. */
+function declaredOutput({ description }: JobRow, name: string) {
+  const outputs = [
+    ...description.outputFiles.map((each) => ({ kind: 'file' as const, name: each })),
+    ...description.outputDirs.map((each) => ({ kind: 'directory' as const, name: each })),
+  ];
+  const objectName = (output: (typeof outputs)[number]) => outputKey('', 0, output.kind, output.name).split('/').pop();
+  return outputs.find((each) => each.name === name) ?? outputs.find((each) => objectName(each) === name);
+}

@@ -1,0 +1,188 @@
+/** Workflows: submit, list, describe, delete, rerun, remove, clone, graph (spec.md 1.5). */
+import type { Context, MiddlewareHandler } from 'hono';
+import type { Database } from '../../db/connection.ts';
+import {
+  findWorkflowHandle,
+  listDetailedWorkflows,
+  listNodes,
+  listWorkflows,
+  type WorkflowHandle,
+} from '../../db/workflow-listing.ts';
+import { markDeleted, removeFromQueue } from '../../db/queue-requests.ts';
+import { cancelSelected } from '../../db/workflow-requests.ts';
+import {
+  cloneWorkflow,
+  rerunSelected,
+  rerunWorkflow,
+  type PartialRerunAnswer,
+  type RerunAnswer,
+} from '../../db/workflow-submissions.ts';
+import type { Identity } from '../../db/submissions.ts';
+import { submittedWorkflows } from '../../db/submitters.ts';
+import type { Configured } from '../../descriptions/unsupported.ts';
+import type { Sealing } from '../../secrets/sealing.ts';
+import type { ObjectStore } from '../../storage/object-store.ts';
+import { readOptionalJson } from '../body.ts';
+import { badRequest, forbidden } from '../errors.ts';
+import { readWorkflowQuery } from '../list-query.ts';
+import { idList } from '../numbers.ts';
+import { workflowOperations as docs } from '../openapi/jobs.ts';
+import { pagesOf } from '../pages.ts';
+import { resource, type App, type Env } from '../resource.ts';
+import { readSelection } from '../selection.ts';
+import { jsonArray } from '../streaming.ts';
+import { createWorkflow, dryRun, isDryRun } from '../submit-workflow.ts';
+import { graphView, workflowDetailView, workflowListView } from '../workflow-view.ts';
+import { idOf, onlyOwnSubmissions } from './jobs.ts';
+
+interface Dependencies {
+  config: Configured;
+  db: Database;
+  store: ObjectStore;
+  sealing: Sealing;
+  wakeOutbox: () => void;
+}
+
+export function workflowRoutes(app: App, guards: MiddlewareHandler<Env>[], deps: Dependencies): void {
+  const { db, wakeOutbox } = deps;
+
+  const remove = async (c: Context<Env>, ids: number[]) => {
+    const { owner, job } = c.get('identity');
+    const changeable = job ? await submittedWorkflows(db, job.id, ids) : ids;
+    const found = await markDeleted(db, 'workflow', owner, changeable);
+    if (found === 0) throw job ? forbidden(onlyOwnSubmissions) : badRequest('No such workflow(s)');
+    wakeOutbox();
+    return c.json({});
+  };
+  const own = (c: Context<Env>) => ownWorkflow(db, c.get('identity'), idOf(c)[0]);
+
+  resource(app, '/workflows', guards, {
+    docs: { GET: docs.list, POST: docs.submit, DELETE: docs.deleteSeveral },
+    GET: (c) => {
+      const { parts, isDetailed } = readWorkflowQuery(c, c.get('identity').owner);
+      const pages = isDetailed
+        ? pagesOf(
+            parts,
+            20,
+            (filter, page) => listDetailedWorkflows(db, filter, page),
+            (rows) => rows.map(workflowDetailView),
+          )
+        : pagesOf(
+            parts,
+            500,
+            (filter, page) => listWorkflows(db, filter, page),
+            (rows) => rows.map(workflowListView),
+          );
+      return jsonArray(c, pages);
+    },
+    POST: async (c) => {
+      if (isDryRun(c)) return c.json(await dryRun(c, deps));
+      return c.json({ id: await createWorkflow(c, deps) }, 201);
+    },
+    DELETE: (c) => {
+      const message = 'a workflow id or list of workflow ids must be provided';
+      return remove(c, idList(c.req.query('id') ?? '', message));
+    },
+  });
+
+  resource(app, '/workflows/:id{[0-9]+}', guards, {
+    docs: { GET: docs.describe, PUT: docs.rerun, DELETE: docs.delete },
+    GET: async (c) => {
+      const filter = { owner: c.get('identity').owner, ids: idOf(c), scope: 'any' } as const;
+      const workflows = await listDetailedWorkflows(db, filter, { direction: 'newest', limit: 1 });
+      return c.json(workflows.map(workflowDetailView));
+    },
+    PUT: async (c) => {
+      const { id } = await own(c);
+      const selection = readSelection(await readOptionalJson(c));
+      const identity = c.get('identity');
+      const rerun = selection
+        ? await rerunSelected(db, identity, id, selection)
+        : await rerunWorkflow(db, identity, id);
+      if (rerun.kind !== 'accepted') throw badRequest(notRerunnable(rerun));
+      wakeOutbox();
+      return c.json({ id: rerun.id });
+    },
+    DELETE: (c) => remove(c, idOf(c)),
+  });
+
+  resource(app, '/workflows/:id{[0-9]+}/cancel', guards, {
+    docs: { PUT: docs.cancel },
+    PUT: async (c) => {
+      const { id, owner } = await own(c);
+      const selection = readSelection(await readOptionalJson(c));
+      if (!selection) throw badRequest('select jobs, instances or states: to end all of it, delete the workflow');
+      const cancelled = await cancelSelected(db, owner, id, selection);
+      if (cancelled.kind !== 'accepted') throw badRequest(notSelectable(cancelled));
+      wakeOutbox();
+      return c.json({ cancelled: cancelled.count });
+    },
+  });
+
+  resource(app, '/workflows/:id{[0-9]+}/remove', guards, {
+    docs: { PUT: docs.remove },
+    PUT: async (c) => {
+      const { id, owner, submittedBy } = await own(c);
+      const { job } = c.get('identity');
+      if (job && submittedBy !== job.id) throw forbidden(onlyOwnSubmissions);
+      const isRemoved = await removeFromQueue(db, 'workflow', owner, id);
+      if (!isRemoved) throw badRequest('Workflow is no longer in the queue');
+      return c.json({});
+    },
+  });
+
+  resource(app, '/workflows/:id{[0-9]+}/clone', guards, {
+    docs: { PUT: docs.clone },
+    PUT: async (c) => {
+      const { id } = await own(c);
+      const clone = await cloneWorkflow(db, c.get('identity'), id);
+      if (!clone) throw badRequest('Workflow does not exist');
+      wakeOutbox();
+      return c.json({ id: clone.id }, 201);
+    },
+  });
+
+  resource(app, '/workflows/:id{[0-9]+}/graph', guards, {
+    docs: { GET: docs.graph },
+    GET: async (c) => {
+      const { id, name, status } = await own(c);
+      return c.json({ id, name, status, ...graphView(await listNodes(db, id)) });
+    },
+  });
+}
+
+function notRerunnable(answer: Exclude<RerunAnswer | PartialRerunAnswer, { kind: 'accepted' }>): string {
+  switch (answer.kind) {
+    case 'unfinished':
+      return 'name' in answer
+        ? `jobs "${answer.name}" have not ended: wait for them, or select by status`
+        : 'Unable to find re-run workflow as the original workflow is not in a suitable state';
+    case 'nothingSelected':
+      return 'the selection has no job of the workflow';
+    case 'parentMissing':
+      return `job "${answer.name}" needs results of "${answer.parent}", which has not succeeded and is not selected`;
+    case 'unknown':
+    case 'unexpanded':
+    case 'unknownJob':
+      return notSelectable(answer);
+  }
+}
+
+function notSelectable(answer: { kind: 'unknown' } | { kind: 'unexpanded' } | { kind: 'unknownJob'; name: string }) {
+  switch (answer.kind) {
+    case 'unknown':
+      return 'Workflow does not exist';
+    case 'unexpanded':
+      return 'the jobs of the workflow are still being made: try again in a few seconds';
+    case 'unknownJob':
+      return `there is no job "${answer.name}" in the workflow`;
+  }
+}
+
+/** @throws ApiError 400 when there is no such workflow, 403 when it is someone else's */
+export async function ownWorkflow(db: Database, identity: Identity, id: number | undefined): Promise<WorkflowHandle> {
+  const workflow = id === undefined ? undefined : await findWorkflowHandle(db, id);
+  if (!workflow) throw badRequest('Workflow does not exist');
+  if (workflow.owner !== identity.owner) throw forbidden('Not authorized to access this workflow');
+  return workflow;
+}

@@ -1,0 +1,48 @@
+/** What happens between a POSTed description and its row. */
+import type { Context } from 'hono';
+import type { Database } from '../db/connection.ts';
+import { submitJob, submitJobOnce, type Submission } from '../db/submissions.ts';
+import { parseJobDescription } from '../descriptions/job.ts';
+import { abilitiesOf, unsupportedReason, type Configured } from '../descriptions/unsupported.ts';
+import type { Sealing } from '../secrets/sealing.ts';
+import type { ObjectStore } from '../storage/object-store.ts';
+import { readJson } from './body.ts';
+import { badRequest } from './errors.ts';
+import { readKey, refuseReusedKey, requestHash } from './idempotency.ts';
+import { withUploads } from './uploaded-objects.ts';
+import type { Env } from './resource.ts';
+
+interface Dependencies {
+  config: Configured;
+  db: Database;
+  store: ObjectStore;
+  sealing: Sealing;
+  wakeOutbox: () => void;
+}
+
+/** @returns the job's id. @throws ApiError */
+export async function createJob(c: Context<Env>, deps: Dependencies): Promise<number> {
+  const key = readKey(c);
+  const parsed = parseJobDescription(await readJson(c));
+  if (parsed.kind === 'invalid') {
+    throw badRequest(parsed.issues[0]?.message ?? 'invalid job description', { issues: parsed.issues });
+  }
+  const { submitted } = parsed;
+  const identity = c.get('identity');
+  const given = { ...abilitiesOf(deps.config), email: identity.email };
+  const unsupported = unsupportedReason(parsed.description, given);
+  if (unsupported) throw badRequest(unsupported);
+  const [description = parsed.description] = await withUploads(deps, identity, [parsed.description]);
+  const id = await store(deps, { identity, submitted, description }, key);
+  deps.wakeOutbox();
+  return id;
+}
+
+async function store({ db, sealing }: Dependencies, plain: Submission, key: string | undefined): Promise<number> {
+  const { submitted, description } = plain;
+  const submission = { ...plain, submitted: sealing.seal(submitted), description: sealing.seal(description) };
+  if (key === undefined) return (await submitJob(db, submission)).id;
+  // Sealing gives another text each time; what was asked is the same.
+  const answer = await submitJobOnce(db, submission, { key, requestHash: requestHash(submitted) });
+  return answer.kind === 'keyReused' ? refuseReusedKey() : answer.id;
+}

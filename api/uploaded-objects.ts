@@ -1,0 +1,165 @@
+/**
+ * Images and artifacts that are names of uploads: they must exist and be readable by the submitter. What may not be
+ * read is answered like what does not exist, so that names of others can't be probed.
+ */
+import type { Database } from '../db/connection.ts';
+import type { Identity } from '../db/submissions.ts';
+import { announcedChecksums, markVerified, unverifiedUploads } from '../db/uploads.ts';
+import {
+  artifactObject,
+  imageObject,
+  groupObject,
+  isPlainObjectName,
+  type ObjectName,
+} from '../descriptions/object-names.ts';
+import type { JobDescription } from '../domain/description.ts';
+import { objectSha256 } from '../storage/checksum.ts';
+import { StorageError } from '../storage/errors.ts';
+import { uploadKey } from '../storage/keys.ts';
+import type { ObjectStore } from '../storage/object-store.ts';
+import { badRequest, unavailable } from './errors.ts';
+
+interface Dependencies {
+  db: Database;
+  store: ObjectStore;
+}
+
+/** At most this many questions to the store at once. */
+const questionsAtOnce = 32;
+
+/**
+ * The descriptions with the announced checksums of their images. `artifactUrls` gives what the artifacts of a job will
+ * be called, where that is not what the description says. @throws ApiError 400 when one does not exist
+ */
+export async function withUploads(
+  deps: Dependencies,
+  identity: Identity,
+  jobs: JobDescription[],
+  artifactUrls: (job: JobDescription) => Iterable<string> = ({ artifacts }) => artifacts.map(({ url }) => url),
+): Promise<JobDescription[]> {
+  const missing = await firstMissing(deps.store, identity, neededObjects(jobs, artifactUrls));
+  if (missing) throw badRequest(`${missing.kind} ${missing.name} does not exist`);
+  if (!deps.store.checksPuts) await verify(deps, identity, neededObjects(jobs, artifactUrls));
+  const imageKeys = new Map<string, string>();
+  for (const { image } of jobs.flatMap(({ tasks }) => tasks)) {
+    const object = imageObject(image);
+    const key = object && readableKey(identity, object);
+    if (key !== undefined) imageKeys.set(image, key);
+  }
+  if (imageKeys.size === 0) return jobs;
+  const checksums = await announcedChecksums(deps.db, [...new Set(imageKeys.values())]);
+  return jobs.map((job) => ({
+    ...job,
+    tasks: job.tasks.map((task) => {
+      const imageSha256 = checksums.get(imageKeys.get(task.image) ?? '');
+      return imageSha256 && task.imageSha256 === undefined ? { ...task, imageSha256 } : task;
+    }),
+  }));
+}
+
+/** Larger ones are judged by the machine that fetches them: it always compares, and fails the job. */
+const largestVerifiedBytes = 64 * 1024 * 1024;
+
+/**
+ * Where the store takes whatever comes, we look once, at the first job that names the object: then it has arrived.
+ * @throws ApiError 400 for other bytes than were announced
+ */
+async function verify({ db, store }: Dependencies, identity: Identity, needed: Iterable<NeededObject>): Promise<void> {
+  const names = new Map<string, NeededObject>();
+  for (const one of needed) {
+    const key = readableKey(identity, one.object);
+    if (key !== undefined && !names.has(key)) names.set(key, one);
+  }
+  for (const announced of await unverifiedUploads(db, [...names.keys()])) {
+    const { kind, name } = names.get(announced.key)!;
+    const size = (await store.head(announced.key))?.sizeBytes ?? Infinity;
+    if (size > largestVerifiedBytes) continue;
+    const sha256 = await objectSha256(store, announced.key).catch(unreadable);
+    if (sha256 === undefined) continue;
+    if (sha256 !== announced.sha256) {
+      throw badRequest(`${kind} ${name} is not what was announced: its SHA-256 is another. Upload it again`);
+    }
+    await markVerified(db, announced);
+  }
+}
+
+/** Where machines read objects may be out of reach from here: then it is left to them. */
+function unreadable(error: unknown): undefined {
+  if (error instanceof StorageError || error instanceof TypeError) return undefined;
+  throw error;
+}
+
+interface NeededObject {
+  kind: 'Image' | 'Artifact';
+  name: string;
+  object: ObjectName;
+}
+
+function* neededObjects(
+  jobs: JobDescription[],
+  artifactUrls: (job: JobDescription) => Iterable<string>,
+): Generator<NeededObject, void> {
+  for (const job of jobs) {
+    for (const { image: name } of job.tasks) {
+      const object = imageObject(name);
+      if (object) yield { kind: 'Image', name, object };
+    }
+    // Then they are in the user's own storage, which only the job's machine can look into.
+    if (job.storage?.isDefault) continue;
+    for (const name of artifactUrls(job)) {
+      const object = artifactObject(name);
+      if (object) yield { kind: 'Artifact', name, object };
+    }
+  }
+}
+
+/** In the order given. Each object is asked for once. */
+async function firstMissing(
+  store: ObjectStore,
+  identity: Identity,
+  needed: Iterable<NeededObject>,
+): Promise<NeededObject | undefined> {
+  const asked = new Set<string>();
+  let batch: { needed: NeededObject; key: string }[] = [];
+  const missingInBatch = async (): Promise<NeededObject | undefined> => {
+    const found = await Promise.all(batch.map(({ key }) => inStore(store, key)));
+    const missing = batch[found.indexOf(false)]?.needed;
+    batch = [];
+    return missing;
+  };
+  for (const one of needed) {
+    const key = readableKey(identity, one.object);
+    if (key === undefined) return (await missingInBatch()) ?? one;
+    if (asked.has(key)) continue;
+    asked.add(key);
+    batch.push({ needed: one, key });
+    if (batch.length < questionsAtOnce) continue;
+    const missing = await missingInBatch();
+    if (missing) return missing;
+  }
+  return missingInBatch();
+}
+
+/** Undefined: nothing this identity may read can have such a name. */
+export function readableKey(identity: Identity, object: ObjectName): string | undefined {
+  if (!isPlainObjectName(object.area === 'own' ? object.name : object.path)) return undefined;
+  const key = keyOf(identity, object);
+  return key !== undefined && Buffer.byteLength(key) <= longestKeyBytes ? key : undefined;
+}
+
+function keyOf({ owner, groups }: Identity, object: ObjectName): string | undefined {
+  if (object.area === 'own') return uploadKey.own(owner, object.name);
+  const inGroup = groupObject(groups, object.path);
+  return inGroup && uploadKey.group(inGroup);
+}
+
+/** As S3 has it. */
+const longestKeyBytes = 1024;
+
+async function inStore(store: ObjectStore, key: string): Promise<boolean> {
+  try {
+    return (await store.head(key)) !== undefined;
+  } catch (error) {
+    throw unavailable('The object store does not answer at the moment, please try again', error);
+  }
+}

@@ -1,0 +1,70 @@
+/** A workflow as clients see it (spec.md 3.6), and its graph. */
+import type { DetailedWorkflow, ListedWorkflow, NodeCounts, WorkflowNode } from '../db/workflow-listing.ts';
+import { isTerminal } from '../domain/status.ts';
+import { notificationStates } from './notification-view.ts';
+import { maskedFactories, maskedJob, maskedNotifications } from './masking.ts';
+
+export function workflowListView(workflow: ListedWorkflow): Record<string, unknown> {
+  const { id, name, status, statusReason, total, counts } = workflow;
+  return {
+    id,
+    name,
+    status,
+    ...(statusReason ? { statusReason } : {}),
+    ...(isBeingDeleted(workflow) ? { deletionRequested: true } : {}),
+    events: {
+      createTime: workflow.createdAt,
+      ...(workflow.startedAt === null ? {} : { startTime: workflow.startedAt }),
+      ...(workflow.endedAt === null ? {} : { endTime: workflow.endedAt }),
+    },
+    progress: progress(total, counts),
+  };
+}
+
+/** A document made from an earlier answer has more, which is not about this workflow. */
+const echoed = new Set(['dependencies', 'factory', 'policies']);
+
+/** What was submitted, and what became of it. */
+export function workflowDetailView(workflow: DetailedWorkflow): Record<string, unknown> {
+  const { submitted, labels, statusDetail, rerunOf } = workflow;
+  const { jobs } = submitted;
+  const detail = isBeingDeleted(workflow) ? 'Deletion was requested and is under way' : statusDetail;
+  return {
+    ...Object.fromEntries(Object.entries(submitted).filter(([key]) => echoed.has(key))),
+    ...('factories' in submitted ? { factories: maskedFactories(submitted['factories']) } : {}),
+    ...('notifications' in submitted ? { notifications: maskedNotifications(submitted['notifications']) } : {}),
+    ...('labels' in submitted ? { labels } : {}),
+    jobs: Array.isArray(jobs) ? jobs.map(maskedJob) : jobs,
+    ...workflowListView(workflow),
+    ...(detail ? { statusDetail: detail } : {}),
+    ...(rerunOf === null ? {} : { rerunOf }),
+    ...notificationStates(workflow.notifications),
+  };
+}
+
+/** Nodes with the states of their instances, edges by the names of jobs. */
+export function graphView(nodes: WorkflowNode[]): Record<string, unknown> {
+  const names = new Map(nodes.map(({ node, name }) => [node, name]));
+  return {
+    nodes: nodes.map(({ name, count, firstJobId, counts: { done, failed, queued, skipped, leftOut } }) => ({
+      name,
+      count,
+      firstJobId,
+      progress: {
+        ...{ total: count, done, failed, queued, skipped, leftOut },
+        waiting: count - done - failed - queued - skipped - leftOut,
+      },
+    })),
+    edges: nodes.flatMap((child) =>
+      child.parents.map((parent) => ({ parent: names.get(parent), child: names.get(child.node) })),
+    ),
+  };
+}
+
+const isBeingDeleted = (workflow: ListedWorkflow): boolean =>
+  workflow.deleteRequestedAt !== null && !isTerminal(workflow.status);
+
+/** Adds up to `total`, as clients know it: what will never run still counts as waiting. */
+function progress(total: number, { done, failed, queued }: NodeCounts): Record<string, number> {
+  return { total, done, failed, queued, waiting: total - done - failed - queued };
+}

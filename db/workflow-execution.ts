@@ -1,0 +1,86 @@
+/**
+ * What execution writes about a workflow. Counters of a workflow and its nodes change with the jobs they count; rows
+ * are locked in the order jobs, nodes, workflow.
+ */
+import { sql } from 'drizzle-orm';
+import { reasons } from '../domain/reasons.ts';
+import type { JobStatus, TerminalStatus } from '../domain/status.ts';
+import type { DagPlan } from '../domain/workflow-messages.ts';
+import type { Database, Transaction } from './connection.ts';
+
+/** Undefined: there is no such workflow. */
+export async function findDag(
+  db: Database,
+  workflowId: number,
+): Promise<{ status: JobStatus; plan: DagPlan } | undefined> {
+  const client = db.$client;
+  const [workflow] = await client<{ status: JobStatus; isExpanded: boolean; owner: string }[]>`
+    select status, is_expanded as "isExpanded", owner from workflows where id = ${workflowId}`;
+  if (!workflow) return undefined;
+  const { status, isExpanded, owner } = workflow;
+  const nodes = await client<DagPlan['nodes']>`
+    select left(name, 100) as name, first_job_id as "firstJobId", count, parents, done + left_out = count as "isDone"
+    from workflow_nodes where workflow_id = ${workflowId} order by node`;
+  return { status, plan: { workflowId, owner, isExpanded, nodes: [...nodes] } };
+}
+
+/** The jobs of these nodes may run from now on. Repeats are harmless: a node is released once. */
+export async function releaseNodes(db: Database, workflowId: number, nodes: number[]): Promise<void> {
+  await db.$client`
+    with released as (
+      update workflow_nodes set is_released = true, queued = count - done - failed - skipped - left_out
+      where workflow_id = ${workflowId} and node = any(${nodes}::int[]) and not is_released
+      returning queued
+    )
+    update workflows set queued = queued + (select coalesce(sum(queued), 0)::int from released),
+      status = 'running', started_at = coalesce(started_at, now())
+    where id = ${workflowId} and status in ('pending', 'running')`;
+}
+
+export interface ShardJob {
+  id: number;
+  status: JobStatus;
+  /** Null: a rerun left it out. */
+  succeeded: boolean | null;
+  /** 0: nothing runs it yet. */
+  attempt: number;
+}
+
+/** The jobs of a range, locked: nobody ends or deletes them before the transaction does. */
+export async function lockRange(tx: Transaction, range: { firstJobId: number; count: number }): Promise<ShardJob[]> {
+  const rows = await tx.execute(sql`
+    select id, status, succeeded, attempt from jobs
+    where id >= ${range.firstJobId} and id < ${range.firstJobId + range.count} order by id for update`);
+  return rows as unknown as ShardJob[];
+}
+
+/** Undefined while a job has no terminal state: nothing is written then. */
+export async function endWorkflow(
+  db: Database,
+  workflowId: number,
+  isDeleted: boolean,
+): Promise<TerminalStatus | undefined> {
+  const client = db.$client;
+  const [open] = await client`
+    select 1 from jobs where workflow_id = ${workflowId} and status in ('pending', 'running') limit 1`;
+  if (open) return undefined;
+  const [row] = await client<{ status: TerminalStatus }[]>`
+    with ended as (
+      update workflows set ended_at = now(), in_queue = leave_in_queue,
+        started_at = case when ${isDeleted} then started_at else coalesce(started_at, now()) end,
+        status = case when ${isDeleted} then 'deleted' when failed + skipped > 0 then 'failed' else 'completed' end,
+        status_reason = case when ${isDeleted} then ${reasons.workflowDeletedByUser}::text end,
+        status_detail = case when not ${isDeleted} and failed + skipped > 0
+          then failed || ' of ' || total || ' jobs failed, ' || skipped || ' were not run' end
+      where id = ${workflowId} and status in ('pending', 'running') returning id, status, notification_count
+    ), announced as (
+      insert into outbox (kind, target, payload)
+      select 'notify', 'notification-' || id || '-' || position,
+        jsonb_build_object('about', 'workflow', 'id', id, 'position', position)
+      from ended, generate_series(0, notification_count - 1) as position
+    )
+    select status from ended
+    union all
+    select status from workflows where id = ${workflowId} and not exists (select 1 from ended)`;
+  return row!.status;
+}

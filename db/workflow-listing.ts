@@ -1,0 +1,104 @@
+/** Reading workflows for lists, describe and the graph. Progress is read from counters, never counted from jobs. */
+import type { JobStatus } from '../domain/status.ts';
+import type { Database, Sql } from './connection.ts';
+import { notificationFates, type NotificationFate } from './notifications.ts';
+import { epoch, matching, type Fragment, type ListFilter, type ListPage } from './list-pages.ts';
+
+/** How many of the instances are in which state; the others still wait. */
+export interface NodeCounts {
+  done: number;
+  failed: number;
+  /** Submitted: pending or running. */
+  queued: number;
+  /** They will never run: something they depend on did not succeed, or the workflow was deleted. */
+  skipped: number;
+  /** A partial rerun did not select them, and has no result of theirs to keep. */
+  leftOut: number;
+}
+
+export interface ListedWorkflow {
+  id: number;
+  name: string;
+  status: JobStatus;
+  statusReason: string | null;
+  total: number;
+  counts: NodeCounts;
+  /** Seconds since the epoch. */
+  createdAt: number;
+  startedAt: number | null;
+  endedAt: number | null;
+  deleteRequestedAt: number | null;
+}
+
+export interface DetailedWorkflow extends ListedWorkflow {
+  statusDetail: string | null;
+  labels: Record<string, string>;
+  submitted: Record<string, unknown>;
+  rerunOf: number | null;
+  notifications: NotificationFate[];
+}
+
+export interface WorkflowNode {
+  node: number;
+  /** Of the job in the description. */
+  name: string;
+  firstJobId: number;
+  /** Of instances; 1 where no factory makes it. */
+  count: number;
+  parents: number[];
+  counts: NodeCounts;
+}
+
+export async function listWorkflows(db: Database, filter: ListFilter, page: ListPage): Promise<ListedWorkflow[]> {
+  const sql = db.$client;
+  return sql<ListedWorkflow[]>`select ${listColumns(sql)} from workflows where ${matching(sql, filter, page)}`;
+}
+
+export async function listDetailedWorkflows(
+  db: Database,
+  filter: ListFilter,
+  page: ListPage,
+): Promise<DetailedWorkflow[]> {
+  const sql = db.$client;
+  const rows = await sql<Omit<DetailedWorkflow, 'notifications'>[]>`
+    select ${listColumns(sql)}, status_detail as "statusDetail", labels, submitted, rerun_of as "rerunOf"
+    from workflows where ${matching(sql, filter, page)}`;
+  const notifying = rows.filter(({ submitted }) => 'notifications' in submitted);
+  const fates = await notificationFates(
+    sql,
+    notifying.map(({ id }) => id),
+  );
+  return rows.map((row) => ({ ...row, notifications: fates.filter(({ subjectId }) => subjectId === row.id) }));
+}
+
+export interface WorkflowHandle {
+  id: number;
+  owner: string;
+  name: string;
+  status: JobStatus;
+  /** The job that submitted it, if one did. */
+  submittedBy: number | null;
+}
+
+/** Whoever owns it: the caller decides what that means. */
+export async function findWorkflowHandle(db: Database, id: number): Promise<WorkflowHandle | undefined> {
+  const [row] = await db.$client<WorkflowHandle[]>`
+    select id, owner, name, status, submitted_by as "submittedBy" from workflows where id = ${id}`;
+  return row;
+}
+
+/** In the order of the description. */
+export async function listNodes(db: Database, workflowId: number): Promise<WorkflowNode[]> {
+  const sql = db.$client;
+  return sql<WorkflowNode[]>`
+    select node, name, first_job_id as "firstJobId", count, parents, ${counts(sql)} as counts
+    from workflow_nodes where workflow_id = ${workflowId} order by node`;
+}
+
+const listColumns = (sql: Sql): Fragment => sql`
+  id, name, status, status_reason as "statusReason", total, ${counts(sql)} as counts,
+  ${epoch(sql, 'created_at')} as "createdAt", ${epoch(sql, 'started_at')} as "startedAt",
+  ${epoch(sql, 'ended_at')} as "endedAt", ${epoch(sql, 'delete_requested_at')} as "deleteRequestedAt"`;
+
+const counts = (sql: Sql): Fragment => sql`
+  jsonb_build_object('done', done, 'failed', failed, 'queued', queued, 'skipped', skipped, 'leftOut', left_out)`;

@@ -1,0 +1,49 @@
+/** Which jobs of a workflow a selection means, as a condition of queries. */
+import { reasons } from '../domain/reasons.ts';
+import type { NodeSelection } from '../domain/selection.ts';
+import type { Sql, SqlTransaction } from './connection.ts';
+import type { Fragment } from './list-pages.ts';
+
+/** Of a row of `jobs` that the query calls `alias`. */
+export function isSelected(sql: Sql | SqlTransaction, selection: NodeSelection[], alias: string): Fragment {
+  const job = sql(alias);
+  return sql`exists (
+    select 1 from jsonb_to_recordset(${JSON.stringify(selection)}::jsonb) as selected (node int, instances jsonb, status jsonb)
+    where selected.node = ${job}.node
+      and (status is null or status ? case
+        when ${job}.status not in ('completed', 'failed') then ${job}.status
+        when ${job}.status_reason = ${reasons.dependencyFailed} then 'skipped'
+        when ${job}.succeeded then 'completed' else 'failed' end)
+      and (instances is null or exists (
+        select 1 from jsonb_array_elements(instances) range
+        where ${job}.instance between (range->>0)::int and (range->>1)::int))
+  )`;
+}
+
+/** What a selection takes of a node, as it is now. */
+export interface SelectedNode {
+  node: number;
+  name: string;
+  parents: number[];
+  count: number;
+  /** How many of its jobs have succeeded. */
+  done: number;
+  selected: number;
+  /** Of the selected ones: how many have not ended, and how many have succeeded. */
+  unfinished: number;
+  succeeded: number;
+}
+
+/** Every node of the workflow, in the order of the description. */
+export async function countSelected(sql: Sql, workflowId: number, selection: NodeSelection[]): Promise<SelectedNode[]> {
+  return sql<SelectedNode[]>`
+    with chosen as (
+      select node, status, succeeded from jobs where workflow_id = ${workflowId} and ${isSelected(sql, selection, 'jobs')}
+    )
+    select n.node, n.name, n.parents, n.count, n.done,
+      count(chosen.node)::int as selected,
+      (count(*) filter (where chosen.status in ('pending', 'running')))::int as unfinished,
+      (count(*) filter (where chosen.succeeded))::int as succeeded
+    from workflow_nodes n left join chosen on chosen.node = n.node
+    where n.workflow_id = ${workflowId} group by n.workflow_id, n.node order by n.node`;
+}

@@ -1,0 +1,127 @@
+/**
+ * Input that older servers or the documentation knew, put into today's words before anything is judged (spec.md 10).
+ * What is not recognised stays as it is, for the rules to refuse. Documents are copied where they change.
+ */
+import { isObject, type JsonObject } from './reader.ts';
+
+/** Members of answers that the client's `describe -i` leaves in what it prints, and users submit what it prints. */
+const answered = {
+  job: new Set([
+    'statusReason',
+    'statusDetail',
+    'deletionRequested',
+    'workflowId',
+    'parameters',
+    'preemptible',
+    'notificationStates',
+  ]),
+  workflow: new Set(['statusReason', 'statusDetail', 'deletionRequested', 'rerunOf', 'notificationStates']),
+};
+
+export function modernJob(document: JsonObject): JsonObject {
+  const job = without(document, answered.job);
+  return {
+    ...job,
+    ...replaced(job, 'labels', modernLabels),
+    ...replaced(job, 'resources', modernResources),
+    ...replaced(job, 'tasks', each(modernTask)),
+    ...replaced(job, 'artifacts', each(modernArtifact)),
+    ...replaced(job, 'policies', modernPolicies),
+  };
+}
+
+export function modernWorkflow(document: JsonObject): JsonObject {
+  const asked = without(document, answered.workflow);
+  const { factory, ...rest } = asked;
+  const workflow =
+    isObject(factory) && !('factories' in rest) ? { ...rest, factories: [oneFactory(factory, rest)] } : asked;
+  return {
+    ...workflow,
+    ...replaced(workflow, 'labels', modernLabels),
+    ...replaced(
+      workflow,
+      'jobs',
+      each((job) => (isObject(job) ? modernJob(job) : job)),
+    ),
+    ...replaced(workflow, 'factories', each(modernFactory)),
+  };
+}
+
+function without(document: JsonObject, keys: ReadonlySet<string>): JsonObject {
+  return Object.fromEntries(Object.entries(document).filter(([key]) => !keys.has(key)));
+}
+
+function replaced(object: JsonObject, key: string, modern: (value: unknown) => unknown): JsonObject {
+  return Object.hasOwn(object, key) ? { [key]: modern(object[key]) } : {};
+}
+
+const each =
+  (modern: (entry: unknown) => unknown) =>
+  (list: unknown): unknown =>
+    Array.isArray(list) ? list.map(modern) : list;
+
+/** A list of `name=value`. */
+function modernLabels(labels: unknown): unknown {
+  if (!Array.isArray(labels)) return labels;
+  const pairs = labels.map((label) => (typeof label === 'string' ? /^([^=]+)=(.*)$/s.exec(label) : null));
+  if (pairs.some((pair) => pair === null)) return labels;
+  return Object.fromEntries(pairs.map((pair) => [pair?.[1], pair?.[2]]));
+}
+
+/** The client's library always sends `cpus` 1 beside a range; the range is what was meant. */
+function modernResources(resources: unknown): unknown {
+  if (!isObject(resources) || resources['cpus'] !== 1) return resources;
+  if (!Object.hasOwn(resources, 'cpusRange') && !Object.hasOwn(resources, 'cpusOptions')) return resources;
+  const { cpus: _cpus, ...rest } = resources;
+  return rest;
+}
+
+function modernTask(task: unknown): unknown {
+  if (!isObject(task)) return task;
+  const { workDir, args, ...rest } = task;
+  return {
+    ...rest,
+    ...(workDir === undefined ? {} : 'workdir' in rest ? { workDir } : { workdir: workDir }),
+    ...withArguments(rest['cmd'], args),
+    ...(Object.hasOwn(task, 'runtime') ? {} : { runtime: usualRuntime(task['image']) }),
+  };
+}
+
+/** Both are split like a shell line later, so joining them with a blank appends the words. */
+function withArguments(cmd: unknown, args: unknown): JsonObject {
+  if (args === undefined) return {};
+  return typeof args === 'string' && typeof cmd === 'string' ? { cmd: `${cmd} ${args}` } : { args };
+}
+
+/** As the client chooses (spec.md 4.5): Singularity could not run an image file of Docker. */
+function usualRuntime(image: unknown): string {
+  return typeof image === 'string' && /\.(tar|tgz)/.test(image) ? 'udocker' : 'singularity';
+}
+
+const modernArtifact = (artifact: unknown): unknown => (typeof artifact === 'string' ? { url: artifact } : artifact);
+
+function modernPolicies(policies: unknown): unknown {
+  return renamed(
+    renamed(policies, 'ignoreTaskTailures', 'ignoreTaskFailures'),
+    'maximumRetriesPerTask',
+    'maximumTaskRetries',
+  );
+}
+
+function modernFactory(factory: unknown): unknown {
+  return renamed(factory, 'num', 'number');
+}
+
+/** The single factory of older servers was about all jobs and had no name. */
+function oneFactory(factory: JsonObject, workflow: JsonObject): JsonObject {
+  const jobs = Array.isArray(workflow['jobs']) ? workflow['jobs'] : [];
+  const names = jobs.map((job) => (isObject(job) ? job['name'] : undefined)).filter((name) => typeof name === 'string');
+  const type = factory['type'] === 'parametricSweep' ? 'parameterSweep' : factory['type'];
+  return { name: 'factory', jobs: names, ...factory, ...(Object.hasOwn(factory, 'type') ? { type } : {}) };
+}
+
+function renamed(object: unknown, from: string, to: string): unknown {
+  if (!isObject(object) || !Object.hasOwn(object, from) || Object.hasOwn(object, to)) return object;
+  const { [from]: value, ...rest } = object;
+  return { ...rest, [to]: value };
+}

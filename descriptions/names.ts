@@ -1,0 +1,13 @@
+/** Names of jobs and workflows (spec.md 2.1 row 2, 2.7). */
+import type { ObjectReader } from './reader.ts';
+import { lengthOf, longestName, text } from './values.ts';
+
+/** '' when there is none. */
+export function readName(read: ObjectReader, what: 'job' | 'workflow'): string {
+  const name = read.field('name', text(`${what} name must be a string`)) ?? '';
+  if (lengthOf(name) > longestName) {
+    read.issue('name', `${what} name must be less than ${longestName} characters in length`);
+  }
+  if (name !== '' && !/^[a-zA-Z0-9\-_\s/.]+$/.test(name)) read.issue('name', `invalid ${what} name`);
+  return name;
+}

@@ -1,0 +1,165 @@
+/** The containers a job runs one after another (spec.md 2.3). */
+import { split } from 'shlex';
+import type { ContainerRuntime, Task, TaskType } from '../domain/description.ts';
+import type { ObjectReader, Place } from './reader.ts';
+import { isObject } from './reader.ts';
+import { count, text } from './values.ts';
+
+export const taskItems: ReadonlySet<string> = new Set([
+  'image',
+  'imagePullCredential',
+  'imageSha256',
+  'runtime',
+  'env',
+  'app',
+  'procsPerNode',
+  'cmd',
+  'type',
+  'workdir',
+  'stdout',
+]);
+
+const runtimes: readonly string[] = ['singularity', 'udocker', 'benchmark'] satisfies ContainerRuntime[];
+const types: readonly string[] = ['basic', 'sidecar', 'openmpi', 'mpich', 'intelmpi'] satisfies TaskType[];
+
+export function readTasks(job: ObjectReader, cpus: number | undefined): Task[] {
+  if (!job.has('tasks')) {
+    job.issue('tasks', 'a job must contain tasks');
+    return [];
+  }
+  const entries = job.list('tasks', 'an array of tasks must be provided');
+  if (!entries) return [];
+  const tasks = entries.map((entry, i) => readTask(job, entry, i, cpus));
+  const isSidecar = (entry: Place) => isObject(entry.value) && entry.value['type'] === 'sidecar';
+  if (entries.every(isSidecar)) job.issue('tasks', 'a job cannot contain only sidecar tasks');
+  return tasks.filter((task) => task !== undefined);
+}
+
+function readTask(job: ObjectReader, entry: Place, index: number, cpus: number | undefined): Task | undefined {
+  const read = job.reader(entry);
+  if (!read) {
+    job.issue(`tasks[${index}]`, 'each task must be an object');
+    return undefined;
+  }
+  read.onlyKeys(taskItems, (key) => `invalid item "${key}" in task`);
+  const image = readImage(read);
+  const imagePullCredential = readCredential(read);
+  const runtime = readRuntime(read);
+  const env = readEnvironment(read);
+  if (read.has('app') && runtime === 'udocker') read.issue('app', 'app is only supported by Singularity');
+  const app = read.field('app', text('app must be a string'));
+  const procsPerNode = readProcsPerNode(read, cpus);
+  const cmd = read.field('cmd', text('cmd must be a string'));
+  if (cmd !== undefined && !isCommandLine(cmd))
+    read.ownIssue('cmd', 'cmd ends inside a quotation or after a backslash');
+  const type = readType(read, cmd);
+  const workdir = read.ownField('workdir', text('workdir must be a string'));
+  const stdout = read.ownField('stdout', text('stdout must be a string'));
+  const imageSha256 = read.ownField('imageSha256', text('imageSha256 must be a string'));
+  return {
+    image: image ?? '',
+    ...(imagePullCredential ? { imagePullCredential } : {}),
+    ...(imageSha256 === undefined ? {} : { imageSha256 }),
+    runtime,
+    type,
+    ...(cmd === undefined ? {} : { cmd }),
+    ...(app === undefined ? {} : { app }),
+    env,
+    ...(workdir === undefined ? {} : { workdir }),
+    ...(procsPerNode === undefined ? {} : { procsPerNode }),
+    ...(stdout === undefined ? {} : { stdout }),
+  };
+}
+
+/** Commands are split like a shell's line when they are run; one that can't be split can't be run. */
+function isCommandLine(cmd: string): boolean {
+  try {
+    split(cmd);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+function readImage(read: ObjectReader): string | undefined {
+  if (!read.has('image')) {
+    read.issue('image', 'each task must specify a container image');
+    return undefined;
+  }
+  const image = read.field('image', text('the container image must be a string'));
+  if (image === '') read.ownIssue('image', 'each task must specify a container image');
+  return image;
+}
+
+function readCredential(read: ObjectReader): Task['imagePullCredential'] {
+  if (!read.has('imagePullCredential')) return undefined;
+  const message = 'a username and token must be specified in the image pull credential';
+  const credential = read.value('imagePullCredential');
+  if (isObject(credential)) {
+    const { username, token } = credential;
+    if (typeof username === 'string' && typeof token === 'string') return { username, token };
+  }
+  read.issue('imagePullCredential', message);
+  return undefined;
+}
+
+function readRuntime(read: ObjectReader): ContainerRuntime {
+  const runtime = read.value('runtime');
+  if (!read.has('runtime')) read.issue('runtime', 'a container runtime must be defined');
+  else if (typeof runtime !== 'string' || !runtimes.includes(runtime)) {
+    read.issue('runtime', 'the container runtime must be either udocker or singularity');
+  }
+  return runtimes.includes(runtime as string) ? (runtime as ContainerRuntime) : 'singularity';
+}
+
+function readEnvironment(read: ObjectReader): Record<string, string> {
+  if (!read.has('env')) return {};
+  const env = read.object('env', 'environment variables must be defined as a dict');
+  if (!env) return {};
+  const entries: [string, string][] = [];
+  for (const name of env.keys()) {
+    const value = environmentText(env.value(name));
+    if (!variableName.test(name)) {
+      env.ownIssue(name, `environment variable name "${name}" is invalid`);
+    } else if (value === undefined) {
+      env.ownIssue(name, `the value of environment variable "${name}" must be a string or a number`);
+    } else entries.push([name, value]);
+  }
+  // Not by assignment: a variable may be called __proto__.
+  return Object.fromEntries(entries);
+}
+
+/** What a shell can name: other names would be lost on the way into the container. */
+const variableName = /^[A-Za-z_][A-Za-z0-9_]*$/;
+
+/** Values become text as Python's str() makes it, because users' programs were written against that. */
+function environmentText(value: unknown): string | undefined {
+  if (typeof value === 'string') return value;
+  if (typeof value === 'boolean') return value ? 'True' : 'False';
+  return typeof value === 'number' && Number.isFinite(value) ? String(value) : undefined;
+}
+
+function readProcsPerNode(read: ObjectReader, cpus: number | undefined): number | undefined {
+  const what = 'number of processes per node';
+  const procsPerNode = read.field('procsPerNode', count(`${what} must be an integer`, `${what} must be at least 1`));
+  if (procsPerNode !== undefined && cpus !== undefined && procsPerNode > cpus) {
+    read.issue('procsPerNode', `${what} must be less than number of CPU cores per node`);
+  }
+  return procsPerNode;
+}
+
+function readType(read: ObjectReader, cmd: string | undefined): TaskType {
+  if (!read.has('type')) return 'basic';
+  const type = read.value('type');
+  if (typeof type !== 'string' || !types.includes(type)) {
+    read.issue('type', 'invalid task type');
+    return 'basic';
+  }
+  if (type !== 'basic' && type !== 'sidecar') {
+    if (cmd?.startsWith('mpirun ')) {
+      read.issue('cmd', 'it is not necessary to include mpirun in the cmd if an MPI flavour has been specified');
+    }
+    if (!read.has('cmd')) read.issue('cmd', 'A command to execute must be specified for MPI jobs');
+  }
+  return type as TaskType;
+}

@@ -1,0 +1,18 @@
+/** What can be asked of a running job on its machine, and what comes of it. Only the id of a call travels through Temporal. */
+
+export interface CallRef {
+  callId: string;
+}
+
+export type CallRequest =
+  | { kind: 'exec'; argv: string[]; limitSeconds: number }
+  /** `path` is relative to scratch. */
+  | { kind: 'snapshot'; path: string };
+
+export type CallResult =
+  | { kind: 'ended'; exitCode: number; cause: 'exited' | 'limit' | 'memory' | 'runEnded' | 'unwanted' }
+  | { kind: 'uploaded'; sizeBytes: number }
+  /** It can't be done as things are; the detail is for the user. */
+  | { kind: 'refused'; detail: string }
+  /** It may have been done or not: a machine or a worker was lost on the way. */
+  | { kind: 'broken'; detail: string };

@@ -1,0 +1,78 @@
+/** The environment every task finds (spec.md 5.2). Ours wins over the user's; nothing of the host gets in. */
+import type { Artifact, Task } from './description.ts';
+import { mpiEnvironment, mpiFlavour } from './mpi.ts';
+import type { Capacity } from './placement.ts';
+
+export interface EnvironmentFacts {
+  jobId: number;
+  workflowId?: number;
+  node: number;
+  nodes: number;
+  taskNumber: number;
+  size: Capacity;
+  apiUrl: string;
+  /** The job's own, for the API. */
+  token: string;
+  parameters?: Record<string, string | number>;
+}
+
+export const scratchPath = '/home/user';
+
+export function taskEnvironment(task: Task, facts: EnvironmentFacts): Record<string, string> {
+  const mpi = mpiFlavour(task);
+  const { defaults, fixed } = mpi ? mpiEnvironment(mpi) : { defaults: {}, fixed: {} };
+  return {
+    ...defaults,
+    ...task.env,
+    ...fixed,
+    HOME: scratchPath,
+    USER: 'user',
+    TMP: '/tmp',
+    TEMP: '/tmp',
+    TMPDIR: '/tmp',
+    PROMINENCE_CONTAINER_RUNTIME: task.runtime,
+    PROMINENCE_CPUS: String(facts.size.cpus),
+    PROMINENCE_MEMORY: String(Number((facts.size.memory / 1e9).toFixed(3))),
+    PROMINENCE_NODES: String(facts.nodes),
+    PROMINENCE_NODE_NUM: String(facts.node),
+    PROMINENCE_TASK_NUM: String(facts.taskNumber),
+    PROMINENCE_JOB_ID: String(facts.jobId),
+    ...(facts.workflowId === undefined ? {} : { PROMINENCE_WORKFLOW_ID: String(facts.workflowId) }),
+    PROMINENCE_URL: facts.apiUrl,
+    PROMINENCE_TOKEN: facts.token,
+    ...Object.fromEntries(
+      Object.entries(facts.parameters ?? {}).map(([name, value]) => [`PROMINENCE_PARAMETER_${name}`, String(value)]),
+    ),
+  };
+}
+
+/** A task's place in the order they are started: sidecars before all others (spec.md 5.2). */
+export function taskNumber(tasks: Task[], index: number): number {
+  const isSidecar = ({ type }: Task) => type === 'sidecar';
+  const before = tasks.slice(0, index).filter(isSidecar).length;
+  return isSidecar(tasks[index]!) ? before : tasks.filter(isSidecar).length + index - before;
+}
+
+/** A path as tasks see it, relative to scratch; undefined when it is not below it, nor below a mounted artifact. */
+export function scratchFile(path: string, artifacts: Artifact[]): string | undefined {
+  const mounts = artifacts.flatMap(({ mountpoint }) => (mountpoint ? [mountpoint] : []));
+  const roots = [...mounts, { source: '.', target: scratchPath }];
+  const root = path.startsWith('/') ? roots.find(({ target }) => path.startsWith(`${target}/`)) : roots.at(-1);
+  if (!root) return undefined;
+  const relative = path.startsWith('/') ? path.slice(root.target.length + 1) : path;
+  const parts = `${root.source}/${relative}`.split('/').filter((part) => part !== '' && part !== '.');
+  return parts.length === 0 || parts.includes('..') || relative.endsWith('/') ? undefined : parts.join('/');
+}
+
+/** The same for an output, which may be a pattern, or scratch itself: `.` then. */
+export function scratchOutput(name: string, artifacts: Artifact[]): string | undefined {
+  const path = name.replace(/(?:\/+\.?)+$/, '');
+  if (path === '.' || path === scratchPath) return '.';
+  return scratchFile(path, artifacts);
+}
+
+/** `workdir` is relative to scratch unless absolute. */
+export function workingDirectory(workdir: string | undefined): string {
+  if (!workdir) return scratchPath;
+  return workdir.startsWith('/') ? workdir : `${scratchPath}/${workdir}`;
+}

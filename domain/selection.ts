@@ -1,0 +1,91 @@
+/** Which jobs of a workflow a request means: nodes, instances of factories, states; all that are given must hold. */
+import type { JobStatus } from './status.ts';
+
+export interface Selection {
+  /** Names of nodes; absent: all. */
+  jobs?: string[];
+  /** Names of nodes: they and everything that depends on them. */
+  from?: string[];
+  /** Instances by number, inclusive, in ascending order and apart; absent: all. */
+  instances?: Range[];
+  status?: SelectedStatus[];
+}
+
+/** As the workflow sees it: a job that ended with another exit code than 0 has failed; one not run for that was skipped. */
+export type SelectedStatus = JobStatus | 'skipped';
+
+export type Range = [first: number, last: number];
+
+/** A selection where names are resolved: what it takes of one node. Nodes that are not listed have nothing selected. */
+export interface NodeSelection {
+  node: number;
+  instances?: Range[];
+  status?: SelectedStatus[];
+}
+
+interface NamedNode {
+  name: string;
+  parents: readonly number[];
+}
+
+export type ResolvedSelection = { kind: 'resolved'; nodes: NodeSelection[] } | { kind: 'unknownJob'; name: string };
+
+export function resolveSelection(selection: Selection, nodes: readonly NamedNode[]): ResolvedSelection {
+  const { jobs, from, instances, status } = selection;
+  const positions = new Map(nodes.map(({ name }, position) => [name, position]));
+  const unknown = [...(jobs ?? []), ...(from ?? [])].find((name) => !positions.has(name));
+  if (unknown !== undefined) return { kind: 'unknownJob', name: unknown };
+  const named = jobs && new Set(jobs.map((name) => positions.get(name)!));
+  const after =
+    from &&
+    withDescendants(
+      from.map((name) => positions.get(name)!),
+      nodes,
+    );
+  return {
+    kind: 'resolved',
+    nodes: nodes.flatMap((_, node) =>
+      (named?.has(node) ?? true) && (after?.has(node) ?? true)
+        ? [{ node, ...(instances ? { instances } : {}), ...(status ? { status } : {}) }]
+        : [],
+    ),
+  };
+}
+
+function withDescendants(roots: number[], nodes: readonly NamedNode[]): Set<number> {
+  const children: number[][] = nodes.map(() => []);
+  for (const [node, { parents }] of nodes.entries()) for (const parent of parents) children[parent]!.push(node);
+  const found = new Set(roots);
+  const open = [...roots];
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    for (const child of children[next]!) {
+      if (found.has(child)) continue;
+      found.add(child);
+      open.push(child);
+    }
+  }
+  return found;
+}
+
+const rangeText = /^(\d{1,9})(?:-(\d{1,9}))?$/;
+
+/** `0-99,150`: instances by number. Undefined: not of this form, or a range that ends before it starts. */
+export function parseRanges(text: string): Range[] | undefined {
+  const ranges: Range[] = [];
+  for (const part of text.split(',')) {
+    const [, first, last = first] = rangeText.exec(part.trim()) ?? [];
+    if (first === undefined || Number(last) < Number(first)) return undefined;
+    ranges.push([Number(first), Number(last)]);
+  }
+  return merged(ranges);
+}
+
+function merged(ranges: Range[]): Range[] {
+  const result: Range[] = [];
+  for (const [first, last] of ranges.sort(([a], [b]) => a - b)) {
+    const before = result[result.length - 1];
+    if (before && first <= before[1] + 1) before[1] = Math.max(before[1], last);
+    else result.push([first, last]);
+  }
+  return result;
+}

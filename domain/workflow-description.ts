@@ -1,0 +1,51 @@
+/**
+ * A workflow description after validation: names resolved, factories kept as ranges. How many instances there are can
+ * be told without making them.
+ */
+import type { JobDescription, JobPolicies, Notification } from './description.ts';
+
+export interface WorkflowDescription {
+  /** '' when the user gave none. */
+  name: string;
+  labels: Record<string, string>;
+  /** Their names are unique and not empty. */
+  jobs: JobDescription[];
+  /** From each parent's name to its children's; free of cycles, without repeats. */
+  dependencies: Dependency[];
+  factories: Factory[];
+  policies: WorkflowPolicies;
+  notifications: Notification[];
+}
+
+export interface Dependency {
+  parent: string;
+  children: string[];
+}
+
+/** Makes instances of each of `jobs`. A job in several factories is made by the last of them. */
+export type Factory =
+  | { kind: 'parameterSweep'; name: string; jobs: string[]; parameters: SweptParameter[] }
+  | { kind: 'zip'; name: string; jobs: string[]; parameters: ZippedParameter[] }
+  | { kind: 'repeat'; name: string; jobs: string[]; number: number };
+
+/** `count` values from `start`, `step` apart; the first parameter of a sweep changes slowest. */
+export interface SweptParameter {
+  name: string;
+  start: number;
+  step: number;
+  count: number;
+}
+
+/** All parameters of one factory have as many values. */
+export interface ZippedParameter {
+  name: string;
+  values: (string | number)[];
+}
+
+export interface WorkflowPolicies {
+  /** Of each node. */
+  maximumRetries: number;
+  leaveInQueue: boolean;
+  /** Instead of the jobs' own. */
+  placement?: JobPolicies['placement'];
+}

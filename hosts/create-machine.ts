@@ -1,0 +1,58 @@
+/** A machine made of a host and the scripts on it. */
+import type { Host } from './host.ts';
+import { scriptsOn } from './installed-scripts.ts';
+import type { ContainerRuntime } from '../domain/description.ts';
+import type { RuntimeProgram, RuntimePrograms } from '../domain/machine.ts';
+import { exec, snapshot } from './machine-calls.ts';
+import { probe } from './machine-facts.ts';
+import { pullImage } from './machine-images.ts';
+import { createStarter } from './machine-starter.ts';
+import { stageIn, stageOut } from './machine-staging.ts';
+import { mountStorage, unmountStorage } from './machine-storage.ts';
+import { killRun, startTask } from './machine-tasks.ts';
+import { openWatch } from './machine-watch.ts';
+import type { Machine } from './machine.ts';
+
+export interface MachineOptions {
+  host: Host;
+  /** On the host: absolute, or relative to the user's home directory. Without `:` and `,`. */
+  workDirectory: string;
+  /** The image cache gives up its least recently used images beyond this. */
+  imageCacheBytes: number;
+  /** Default: the program each name is from. */
+  runtimes?: RuntimePrograms;
+}
+
+const usualPrograms: RuntimePrograms = { singularity: 'apptainer', udocker: 'udocker' };
+
+/** Owns the host it is given: closing the machine closes it. */
+export function createMachine({
+  host,
+  workDirectory,
+  imageCacheBytes,
+  runtimes = usualPrograms,
+}: MachineOptions): Machine {
+  const scripts = scriptsOn(host, workDirectory);
+  const starter = createStarter(scripts, host.label);
+  return {
+    label: host.label,
+    probe: () => probe(scripts, host.label, runtimes),
+    stageIn: (run, prepare, artifacts, signal) => stageIn(scripts, run, prepare, artifacts, signal),
+    mountStorage: (run, request, signal) => mountStorage(scripts, run, request, signal),
+    unmountStorage: (run, patienceSeconds, signal) => unmountStorage(scripts, run, patienceSeconds, signal),
+    pullImage: (image, signal) => pullImage(scripts, imageCacheBytes, image, programFor(runtimes, image), signal),
+    startTask: (run, launch) => startTask(scripts, starter, run, launch, programFor(runtimes, launch)),
+    killRun: (run, graceSeconds, storage) => killRun(scripts, run, graceSeconds, storage),
+    stageOut: (run, outputs, signal) => stageOut(scripts, run, outputs, signal),
+    exec: (run, request, signal) => exec(scripts, run, request, (launch) => programFor(runtimes, launch), signal),
+    snapshot: (run, request, signal) => snapshot(scripts, run, request, signal),
+    watch: (deployment) => openWatch(scripts, deployment, host.label),
+    close: () => host.close(),
+  };
+}
+
+/** @throws Error for the runtime that runs nothing: no machine has it */
+function programFor(programs: RuntimePrograms, { runtime }: { runtime: ContainerRuntime }): RuntimeProgram {
+  if (runtime === 'benchmark') throw new Error('the runtime benchmark is no program of a machine');
+  return programs[runtime];
+}

@@ -1,0 +1,101 @@
+import { execFileSync } from 'node:child_process';
+import { expect, it } from 'vitest';
+import { launchText } from './launch-text.ts';
+import type { TaskLaunch } from './machine.ts';
+
+const launch: TaskLaunch = {
+  taskIndex: 0,
+  prepare: { inputs: [] },
+  imageKey: 'k',
+  fileSha256: 'f',
+  runtime: 'singularity',
+  argv: ['echo', "it's", '$X'],
+  env: { A: 'line\n$B', HOME: '/elsewhere', 'no-name': 'x' },
+  binds: [{ source: 'my data', target: '/data,1' }],
+  walltimeSeconds: 1,
+  memoryBytes: 1,
+  killGraceSeconds: 1,
+  outputBytes: 1,
+};
+
+/** Runs the text with the functions of supervise.sh replaced by ones that tell what they were given. */
+function evaluate(text: string): string {
+  const stubs = 'inside() { inside="/real/$1"; }; contained() { printf "<%s>" "$@"; printf "%s" "$APPTAINERENV_A"; }';
+  return execFileSync('sh', ['-c', `run=runs/r image=i.sif\n${stubs}\n${text}`], { cwd: '/' }).toString();
+}
+
+it('hands the runtime words and environment as they are', () => {
+  expect(evaluate(launchText(launch, 'apptainer'))).toBe(
+    `<exec><--pwd></home/user><--mount><type=bind,"src=/real/my data","dst=/data,1"><//runs/r/i.sif><echo><it's><$X>line\n$B`,
+  );
+  expect(launchText(launch, 'apptainer')).not.toContain('elsewhere');
+  expect(launchText(launch, 'apptainer')).not.toContain('no-name');
+});
+
+it('asks for the entry point when there is no command', () => {
+  const { argv: _, ...withoutCommand } = launch;
+  expect(evaluate(launchText({ ...withoutCommand, binds: [] }, 'apptainer'))).toMatch(/^<run>/);
+});
+
+it('runs an app of the image with the words of the command', () => {
+  expect(evaluate(launchText({ ...launch, app: 'my app', binds: [] }, 'apptainer'))).toMatch(
+    /^<run><--pwd><\/home\/user><--app><my app><\/\/runs\/r\/i\.sif><echo>/,
+  );
+});
+
+it('says the same to udocker, in its own words', () => {
+  const stubs =
+    'inside() { inside="/real/$1"; }; unpacked() { :; }; contained_udocker() { printf "<%s>" "$@"; printf "%s" "$UDOCKERENV_A$UDOCKERENV_HOME"; }';
+  const say = (changes: Partial<TaskLaunch>) =>
+    execFileSync('sh', [
+      '-c',
+      `${stubs}\n${launchText({ ...launch, runtime: 'udocker', ...changes }, 'udocker')}`,
+    ]).toString();
+  expect(say({})).toBe(
+    `<--workdir=/home/user><--volume=/real/my data:/data,1><--entrypoint=><--><echo><it's><$X>line\n$B/home/user`,
+  );
+  const { argv: _, ...withoutCommand } = launch;
+  expect(
+    execFileSync('sh', [
+      '-c',
+      `${stubs}\n${launchText({ ...withoutCommand, runtime: 'udocker', binds: [] }, 'udocker')}`,
+    ]).toString(),
+  ).toContain('<--workdir=/home/user><-->');
+  expect(() => say({ binds: [{ source: 'a:b', target: '/x' }] })).toThrow('cannot bind');
+});
+
+it('says the same to podman and docker, which know no apps', () => {
+  const stubs =
+    'inside() { inside="/real/$1"; }; engine_for() { tag="$1/image"; }; contained_by_engine() { printf "<%s>" "$@"; printf "%s" "$ENGINEENV_A"; }';
+  const say = (changes: Partial<TaskLaunch>, program: 'podman' | 'docker' = 'podman') =>
+    execFileSync('sh', ['-c', `${stubs}\n${launchText({ ...launch, ...changes }, program)}`]).toString();
+  const bind = '<--volume=/real/my data:/data,1>';
+  expect(say({})).toBe(
+    `<--workdir=/home/user><--read-only><--tmpfs=/var/tmp>${bind}<--entrypoint=><podman/image><echo><it's><$X>line\n$B`,
+  );
+  expect(say({ runtime: 'udocker' }, 'docker')).toBe(
+    `<--workdir=/home/user>${bind}<--entrypoint=><docker/image><echo><it's><$X>line\n$B`,
+  );
+  expect(say({ argv: [], binds: [] })).toContain('<--entrypoint=><podman/image>line');
+  expect(() => say({ app: 'my app' })).toThrow('apps of images are not known to podman');
+  const stored = { from: 'storage' as const, source: '.', target: '/data' };
+  expect(() => say({ binds: [stored] })).toThrow('cannot bind . at /data');
+  expect(() => say({ binds: [{ source: 'a:b', target: '/x' }] })).toThrow('cannot bind');
+});
+
+it('binds a folder of the storage that is mounted, as the user who mounted it', () => {
+  const binds = [{ from: 'storage' as const, source: "my 'space", target: '/data' }];
+  const stub = 'in_storage() { inside="/mounted/$1"; }';
+  expect(evaluate(`${stub}\n${launchText({ ...launch, binds }, 'apptainer')}`)).toContain(
+    `<--mount><type=bind,"src=/mounted/my 'space","dst=/data"><--userns>`,
+  );
+  const gone = 'in_storage() { return 1; }';
+  expect(() => evaluate(`${gone}\n${launchText({ ...launch, binds }, 'apptainer')}`)).toThrow(
+    'the storage is not mounted',
+  );
+});
+
+it('refuses a bind that the runtime would read as something else', () => {
+  const text = launchText({ ...launch, binds: [{ source: 'a","dst=/etc', target: '/x' }] }, 'apptainer');
+  expect(() => evaluate(text)).toThrow('cannot bind');
+});

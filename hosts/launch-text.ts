@@ -1,0 +1,105 @@
+/**
+ * The shell text that turns a task into a container, read by `scripts/supervise.sh` from its stdin. It carries the
+ * environment, which holds secrets: it is never a file and never an argument.
+ */
+import type { RuntimeProgram } from '../domain/machine.ts';
+import type { Bind, ContainerLaunch } from './machine.ts';
+import { shellQuote } from './quoting.ts';
+
+/** Names that the runtime gives a meaning of its own, or sets itself. */
+const reserved = new Set(['HOME', 'PREPEND_PATH', 'APPEND_PATH']);
+const identifier = /^[A-Za-z_][A-Za-z0-9_]*$/;
+
+export function launchText(launch: ContainerLaunch, program: RuntimeProgram): string {
+  return `${linesFor(launch, program).join('\n')}\n`;
+}
+
+function linesFor(launch: ContainerLaunch, program: RuntimeProgram): string[] {
+  switch (program) {
+    case 'apptainer':
+      return apptainerLines(launch);
+    case 'udocker':
+      return udockerLines(launch);
+    case 'podman':
+    case 'docker':
+      return engineLines(launch, program);
+  }
+}
+
+/** A shell can pass on only what it can name; HOME is the scratch folder whatever is asked for. */
+export function canBeExported(name: string): boolean {
+  return identifier.test(name) && !reserved.has(name);
+}
+
+function apptainerLines(launch: ContainerLaunch): string[] {
+  const lines = environment(launch).map(
+    ([name, value]) => `export APPTAINERENV_${name}=${value} SINGULARITYENV_${name}=${value}`,
+  );
+  lines.push(`set -- --pwd ${shellQuote(workdirOf(launch))}`);
+  for (const bind of launch.binds) lines.push(apptainerBind(bind));
+  // What a user's process mounted, the runtime can only see as that user.
+  if (launch.binds.some(({ from }) => from === 'storage')) lines.push('set -- "$@" --userns');
+  if (launch.app !== undefined) lines.push(`set -- "$@" --app ${shellQuote(launch.app)}`);
+  // An app's own runscript is what gets the words.
+  const verb = launch.argv && launch.app === undefined ? 'exec' : 'run';
+  lines.push(`contained ${verb} "$@" "$PWD/$run/$image"${words(launch)}`);
+  return lines;
+}
+
+function udockerLines(launch: ContainerLaunch): string[] {
+  const lines = environment(launch).map(([name, value]) => `export UDOCKERENV_${name}=${value}`);
+  lines.push("export UDOCKERENV_HOME='/home/user'");
+  lines.push(`set -- ${shellQuote(`--workdir=${workdirOf(launch)}`)}`);
+  for (const bind of launch.binds) lines.push(udockerBind(bind));
+  // As with the other runtime, a command stands in place of the entry point.
+  if (launch.argv) lines.push('set -- "$@" --entrypoint=');
+  lines.push('unpacked', `contained_udocker "$@" --${words(launch)}`);
+  return lines;
+}
+
+function engineLines(launch: ContainerLaunch, program: 'podman' | 'docker'): string[] {
+  if (launch.app !== undefined) return [`echo 'apps of images are not known to ${program}' >&2`, 'exit 255'];
+  const lines = environment(launch).map(([name, value]) => `export ENGINEENV_${name}=${value}`);
+  lines.push(`engine_for ${program}`, `set -- ${shellQuote(`--workdir=${workdirOf(launch)}`)}`);
+  // What jobs know of the runtime they name: with the one the image can't be written to (spec.md 5.2).
+  if (launch.runtime === 'singularity') lines.push('set -- "$@" --read-only --tmpfs=/var/tmp');
+  for (const bind of launch.binds) lines.push(bind.from === 'storage' ? refusal(bind) : udockerBind(bind));
+  if (launch.argv) lines.push('set -- "$@" --entrypoint=');
+  lines.push(`contained_by_engine "$@" "$tag"${words(launch)}`);
+  return lines;
+}
+
+const workdirOf = (launch: ContainerLaunch): string => launch.workdir ?? '/home/user';
+const words = (launch: ContainerLaunch): string => (launch.argv ?? []).map((word) => ` ${shellQuote(word)}`).join('');
+
+/** @returns names with quoted values */
+function environment(launch: ContainerLaunch): [string, string][] {
+  return Object.entries(launch.env)
+    .filter(([name]) => canBeExported(name))
+    .map(([name, value]) => [name, shellQuote(value)]);
+}
+
+function apptainerBind(bind: Bind): string {
+  const { source, target } = bind;
+  const refuse = refusal(bind);
+  // The runtime reads a mount as CSV; a quote or a line break in it can't be expressed safely.
+  if (/["\r\n\0]/.test(source + target)) return refuse;
+  const destination = shellQuote(`",${`"dst=${target}"`}`);
+  return `${found(bind)} || ${refuse}\nset -- "$@" --mount 'type=bind,"src='"$inside"${destination}`;
+}
+
+function udockerBind(bind: Bind): string {
+  const { source, target } = bind;
+  const refuse = refusal(bind);
+  // Two paths with a colon between them, and no way to write another colon.
+  if (/[:\r\n\0]/.test(source + target)) return refuse;
+  return `${found(bind)} || ${refuse}\nset -- "$@" "--volume=$inside"${shellQuote(`:${target}`)}`;
+}
+
+const found = ({ source, from }: Bind): string =>
+  `${from === 'storage' ? 'in_storage' : 'inside'} ${shellQuote(source)}`;
+
+function refusal({ source, target, from }: Bind): string {
+  const what = from === 'storage' ? 'the storage is not mounted, or has no such folder:' : '';
+  return `{ echo ${shellQuote(`${what} cannot bind ${source} at ${target}`.trim())} >&2; exit 255; }`;
+}

@@ -1,0 +1,22 @@
+import { expect, it } from 'vitest';
+import { parseFacts } from './machine-facts.ts';
+
+const told = (...lines: string[]) => parseFacts(['hostname h', 'tool setsid', ...lines, ''].join('\n'));
+
+it('tells usual runtimes by their version, and others by their name as well', () => {
+  expect(told('singularity apptainer version 1.4.5', 'udocker 1.3.17/1.2.11').runtimes).toEqual({
+    singularity: '1.4.5',
+    udocker: '1.3.17/1.2.11',
+  });
+  expect(told('singularity podman 4.3.1', 'udocker docker 28.2.2').runtimes).toEqual({
+    singularity: 'podman 4.3.1',
+    udocker: 'docker 28.2.2',
+  });
+});
+
+it('tells why a runtime can not be used', () => {
+  const facts = told('unable singularity podman can not run containers: newuidmap: not found', 'udocker 1.3.17/1.2.11');
+  expect(facts.unableToRun).toEqual({ singularity: 'podman can not run containers: newuidmap: not found' });
+  expect(facts.runtimes).toEqual({ udocker: '1.3.17/1.2.11' });
+  expect(told()).not.toHaveProperty('unableToRun');
+});

@@ -1,0 +1,154 @@
+# probe.sh SINGULARITY UDOCKER
+#
+# Says what the machine is, as `key value` lines, and makes the folders of the work directory. The arguments are the
+# programs that run what jobs call so: apptainer, udocker, podman or docker.
+set -u
+umask 022
+. "${0%/*}/processes.sh"
+. "${0%/*}/mounts.sh"
+. "${0%/*}/udocker.sh"
+. "${0%/*}/engine.sh"
+case $PWD in *[:,\"]*) echo "the work directory must not contain : , or \" ($PWD)" >&2; exit 1 ;; esac
+mkdir -p runs watches images/index images/digests images/sources images/locks images/tmp apptainer || exit 1
+chmod 700 . || exit 1
+
+echo "hostname $(uname -n)"
+echo "boot $(cat /proc/sys/kernel/random/boot_id)"
+echo "cpus $(nproc)"
+while read -r key value _; do
+  [ "$key" != MemTotal: ] || { echo "memoryKib $value"; break; }
+done </proc/meminfo
+# -P: one line per file system, whatever its name.
+{ read -r _; read -r _ _ _ free _; } <<END
+$(df -Pk .)
+END
+echo "diskFreeKib $free"
+while IFS= read -r line; do
+  case $line in
+    vendor_id*) echo "cpuVendor ${line#*: }" ;;
+    'model name'*) echo "cpuModel ${line#*: }" ;;
+    'cpu MHz'*) echo "cpuClock ${line#*: }" ;;
+    '') break ;;
+  esac
+done </proc/cpuinfo
+
+tell_apptainer() {
+  for runtime in apptainer singularity; do
+    command -v "$runtime" >/dev/null || continue
+    echo "$1 $("$runtime" --version 2>/dev/null)"
+    break
+  done
+}
+
+tell_udocker() (
+  find_udocker && udocker_at "$PWD/udocker/probe" || return
+  UDOCKER_DIR=$UDOCKER_DIR/../probe "$udocker" --version 2>/dev/null | while read -r word value; do
+    case $word in version:) printf '%s %s' "$1" "$value" ;; tarball_release:) echo "/$value" ;; esac
+  done
+)
+
+# tell_engine NAME PROGRAM: a container is run, for only this shows that all it takes is there.
+tell_engine() (
+  if ! command -v "$2" >/dev/null; then
+    echo "unable $1 there is no $2"
+  elif ! find_engine "$2"; then
+    echo "unable $1 $2 needs Python 3 and a folder of this account's own in /tmp"
+  elif ! problem=$(try_engine 2>&1 >/dev/null </dev/null); then
+    echo "unable $1 $2 can not run containers: $(printf '%s' "$problem" | tail -c 400 | tr '\n' ' ')"
+  else
+    case $2 in podman) version='{{.Client.Version}}' ;; *) version='{{.Server.Version}}' ;; esac
+    echo "$1 $2 $(engine version --format "$version" </dev/null 2>/dev/null)"
+  fi
+)
+
+# try_engine: as jobs are run, of an image that holds nothing; the program is the engine's own init.
+try_engine() {
+  mkdir -p containers "$program" || return
+  has_image probe
+  case $? in
+    1) tar -cf - -T /dev/null | engine import - "$own_images:probe" || return ;;
+    2) engine images; return 1 ;;
+  esac
+  case $program in
+    podman) identity ;;
+    # The daemon makes the folder for itself.
+    docker) rm -rf docker/made; user="--volume=$PWD/docker/made:/made" ;;
+  esac
+  for init in /run/podman-init /dev/init /sbin/docker-init; do
+    case $program:$init in podman:/sbin/* | docker:/[rd]*) continue ;; esac
+    # shellcheck disable=SC2086
+    engine run --rm --init --pull=never --network=host --log-driver=none --cap-drop=ALL \
+      --security-opt=no-new-privileges --security-opt=label=disable $user "--label=prominence=$own" \
+      "--entrypoint=$init" "$own_images:probe" --version || continue
+    [ "$program" != docker ] || know_daemon
+    return
+  done
+  return 1
+}
+
+# know_daemon: writes down whom docker's daemon takes for root, from the folder that it made.
+know_daemon() {
+  owner=$(stat -c %u docker/made) || { echo 'its daemon is on another machine' >&2; return 1; }
+  rmdir docker/made
+  case $owner in
+    0) mode=root ;;
+    "$(id -u)") mode=rootless ;;
+    *) echo "what containers write would belong to the user $owner: the daemon remaps users" >&2; return 1 ;;
+  esac
+  echo "$mode" >docker/mode.new && mv docker/mode.new docker/mode
+}
+
+# Containers that no record tells of: a daemon made them for somebody who was gone already.
+forget_strangers() (
+  find_engine "$1" || return
+  for name in $(engine ps -a --filter "label=prominence=$own" --format '{{.Names}}' </dev/null 2>/dev/null); do
+    case $name in
+      prominence-*) [ -e "containers/${name##*-}" ] || drop_container "$name" ;;
+    esac
+  done
+)
+
+for runtime in "singularity ${1:-apptainer}" "udocker ${2:-udocker}"; do
+  case $runtime in
+    *' apptainer') tell_apptainer "${runtime% *}" ;;
+    *' udocker') tell_udocker "${runtime% *}" ;;
+    *) tell_engine "${runtime% *}" "${runtime#* }" ;;
+  esac
+done
+for engine_name in podman docker; do
+  [ ! -d "$engine_name" ] || forget_strangers "$engine_name"
+done
+
+# can_mount: rclone is there, and a mount by it works. Remembered, since trying is slow, until the machine restarts.
+can_mount() {
+  { : <>/dev/fuse; } 2>/dev/null && command -v rclone >/dev/null || return 1
+  boot_id
+  remembered=
+  { read -r remembered <mounting; } 2>/dev/null
+  [ "$remembered" != "$boot" ] || return 0
+  trial=trials/$$
+  mkdir -p "$trial/mounts/0" || return 1
+  rclone_at "$PWD/trials" mount :memory: "$trial/mounts/0" --config '' --cache-dir "$PWD/$trial" >/dev/null 2>&1 &
+  ticks_of "$!" || ticks=
+  tries=0
+  until is_mounted "$trial"; do
+    is_alive "$!" "$ticks" && [ "$tries" -lt 100 ] || break
+    tries=$((tries + 1))
+    sleep 0.05
+  done
+  is_mounted "$trial" && works=0 || works=1
+  detach "$trial" || detach "$trial" -z
+  kill "$!" 2>/dev/null
+  wait "$!"
+  is_mounted "$trial" || rm -rf --one-file-system "$trial"
+  [ "$works" != 0 ] || echo "$boot" >mounting
+  return "$works"
+}
+! can_mount || (rclone_at "$PWD/trials" version 2>/dev/null) | { read -r _ version && echo "mountWebdav $version"; }
+if command -v oneclient >/dev/null && { : <>/dev/fuse; } 2>/dev/null; then
+  echo "mountOnedata $(oneclient --version 2>/dev/null | tr '\n' ' ')"
+fi
+for tool in gzip bzip2 unzip setsid tar curl; do
+  ! command -v "$tool" >/dev/null || echo "tool $tool"
+done
+exit 0

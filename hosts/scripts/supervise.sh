@@ -1,0 +1,304 @@
+# supervise.sh TOKEN TASK IMAGE_FILE WALLTIME_SECONDS MEMORY_KB GRACE_SECONDS INPUTS BOUNDARY OUTPUT_BYTES COPY
+#
+# Starts one task of a run, or finds that it was started, answers on stdout and then stays as the task's supervisor
+# until it ended. Runs in a session of its own in the work directory: it must outlive whoever asked for it.
+# stdin: the launch text (shell, with secrets in it: never a file, never an argument), a line BOUNDARY, and with INPUTS=1
+# a tar of the inputs. What the run writes to stdout or stderr is kept up to OUTPUT_BYTES. COPY is a dash, or as base64
+# the name of a file in scratch that the task's output is appended to. Answers: `started EPOCH`, `imageMissing`,
+# `killed`, or `failed WHY`.
+set -u
+umask 022
+. "${0%/*}/processes.sh"
+. "${0%/*}/mounts.sh"
+. "${0%/*}/container.sh"
+. "${0%/*}/inputs.sh"
+
+token=$1 run=runs/$1 task=runs/$1/tasks/$2 image=$3 walltime=$4 memory=$5 grace=$6 inputs=$7 boundary=$8
+output_bytes=$9 copy=${10}
+
+already() {
+  [ -s "$task/started" ] || return 1
+  read -r _ _ _ at <"$task/started"
+  echo "started $at"
+}
+
+already && exit
+[ ! -e "$run/killed" ] || { echo killed; exit; }
+[ -e "$run/$image" ] || [ -e "images/$image" ] || { echo imageMissing; exit; }
+problem=$(mkdir -p "$run/home" "$run/tmp" "$task" 2>&1) || { echo "failed $problem"; exit; }
+# A hard link: the image lives on for this run when the cache drops it.
+[ -e "$run/$image" ] || ln "images/$image" "$run/$image" 2>/dev/null ||
+  [ -e "$run/$image" ] || cp "images/$image" "$run/$image" 2>/dev/null || { echo imageMissing; exit; }
+
+case $image in
+  *.podman | *.docker)
+    # These hold the image themselves: what is kept here only tells of it.
+    . "${0%/*}/engine.sh"
+    find_engine "${image##*.}" || { echo "failed this machine has no ${image##*.} any more"; exit; }
+    has_image "${image%.*}"
+    case $? in
+      0) ;;
+      1) rm -f "images/$image" "$run/$image"; echo imageMissing; exit ;;
+      *) echo "failed $program does not say what images it has"; exit ;;
+    esac
+    ;;
+esac
+
+newline='
+'
+launch= complete=
+while IFS= read -r line; do
+  [ "$line" != "$boundary" ] || { complete=1; break; }
+  launch=$launch$line$newline
+done
+[ -n "$complete" ] || { echo 'failed the launch text was cut short'; exit; }
+
+if [ ! -e "$run/prepared" ]; then
+  if [ "$inputs" = 1 ]; then
+    problem=$(write_inputs "$run/home" 2>&1) || { echo "failed to write the inputs: $problem"; exit; }
+  fi
+  : >"$run/prepared"
+fi
+exec </dev/null
+
+# Room for the result is taken before the task can fill the disk.
+{ printf '%512s\n' '' >"$task/exit.new"; } 2>/dev/null || { echo 'failed no space left on the machine'; exit; }
+
+# The claim: whoever creates this file runs the task, and nobody else ever does.
+boot_id
+ticks_of $$
+at=$(date +%s.%N)
+set -C
+{ echo "$$ $ticks $boot $at" >"$task/started"; } 2>/dev/null || {
+  tries=0
+  until already; do
+    [ $((tries += 1)) -lt 100 ] || { echo 'failed another start of this task came to nothing'; exit; }
+    sleep 0.05
+  done
+  exit
+}
+set +C
+main_ticks=$ticks
+echo "started $at"
+exec >/dev/null 2>&1
+
+# open_copy: with COPY, two processes take what the task writes to the job's stdout and to the file. dd, standing in the
+# file's folder, never follows a link that the job may put there meanwhile. Fails when the file is none of scratch.
+open_copy() {
+  name=$(printf '%s' "$copy" | base64 -d && echo .) || return 1
+  name=${name%.}
+  case $name in */*) folder=${name%/*} ;; *) folder=. ;; esac
+  name=${name##*/}
+  case $name in '' | . | ..) return 1 ;; esac
+  inside "$folder" || return 1
+  [ ! -L "$inside/$name" ] && { [ ! -e "$inside/$name" ] || [ -f "$inside/$name" ]; } || return 1
+  mkfifo "$task/written" "$task/copied" || return 1
+  tee -p "$task/copied" <"$task/written" >&6 2>&7 &
+  writer=$!
+  ticks_of "$writer" && writer_ticks=$ticks
+  (cd -P "$inside" && exec dd "of=./$name" oflag=append,nofollow conv=notrunc bs=65536 status=none) \
+    <"$task/copied" >&7 2>&7 &
+  copier=$!
+  ticks_of "$copier" && copier_ticks=$ticks
+}
+
+# close_copy: when the task is over, what it wrote is on its way still.
+close_copy() {
+  now
+  patience=$((now + 1000))
+  while is_alive "$writer" "$writer_ticks" || is_alive "$copier" "$copier_ticks"; do
+    [ "$now" -lt "$patience" ] || { kill -KILL "$writer" "$copier" 2>/dev/null; break; }
+    sleep 0.02
+    now
+  done
+}
+
+# bound_output: cuts what goes beyond the bound. Ours are the descriptors the task inherits, so they tell where it is.
+bound_output() {
+  for stream in 6:stdout 7:stderr; do
+    position=0
+    { read -r _ position; } <"/proc/self/fdinfo/${stream%:*}"
+    [ "$position" -le "$output_bytes" ] || truncate -s "<$output_bytes" "$run/${stream#*:}"
+  done
+}
+
+# The limits are watched by a process of its own, so that the one above does nothing but wait for the end. Its exit code
+# says who ended the task: a full disk could not keep that.
+watch_limits() {
+  peak=0 runtime_kib=0 nap= verdict=0
+  trap '[ -z "$nap" ] || kill "$nap" 2>/dev/null' USR1
+  trap '[ -z "$nap" ] || kill "$nap" 2>/dev/null; tell_peak; exit "$verdict"' TERM
+  { read -r _ && read -r _ && read -r _ page _; } </proc/self/smaps
+  now
+  deadline=$((now + walltime * 100))
+  for pause in 0.05 0.05 0.1 0.1 0.2 0.2 0.5 0.5; do watch_once "$pause"; done
+  while :; do watch_once 1; done
+}
+
+watch_once() {
+  sleep "$1" &
+  nap=$!
+  wait "$nap" 2>/dev/null
+  nap=
+  # Nobody could learn of the end of a task whose supervisor or folder is gone: it must not go on.
+  if [ ! -d "$task" ] || ! is_alive "$$" "$main_ticks"; then
+    kill_family "$leader" "$leader_ticks"
+    exit 0
+  fi
+  # A task may be over before this process can be told so.
+  is_alive "$leader" "$leader_ticks" || { tell_peak; exit "$verdict"; }
+  if [ -e "$run/killed" ]; then
+    read -r kill_grace <"$run/killed"
+    end_task 3 "${kill_grace:-$grace}"
+  fi
+  bound_output
+  weigh
+  if [ "$used" -gt "$memory" ]; then
+    weigh_shared
+    [ "$used" -le "$memory" ] || end_task 2 0
+  fi
+  now
+  [ "$now" -lt "$deadline" ] || end_task 1 "$grace"
+}
+
+# weigh: sets `used` to the KiB resident in the user's processes, and raises `peak`. The limit is the job's: what runs
+# beside this task in the same run counts too.
+weigh() {
+  family "$leader"
+  everyone=$users
+  add_up "${users:-$leader}"
+  weigh_own
+  for other in "$run"/tasks/*; do
+    [ "$other" != "$task" ] && [ -s "$other/leader" ] && [ ! -e "$other/exit.json" ] || continue
+    read -r other_leader other_ticks <"$other/leader"
+    is_alive "$other_leader" "$other_ticks" || continue
+    own=$used
+    family "$other_leader"
+    add_up "$users"
+    used=$((used + own)) everyone="$everyone $users"
+  done
+}
+
+# add_up PROCESSES: sets `used` to the KiB resident in them.
+add_up() {
+  used=0
+  for process in $1; do
+    pages=0
+    { read -r _ pages _ <"/proc/$process/statm"; } 2>/dev/null || :
+    used=$((used + pages * page))
+  done
+}
+
+weigh_own() {
+  if [ -n "$users" ]; then
+    [ "$used" -le "$peak" ] || peak=$used
+  else
+    # No process of the user yet: what the runtime takes is told of when the task is over before the next look.
+    runtime_kib=$used used=0
+  fi
+}
+
+tell_peak() {
+  [ "$peak" -gt 0 ] || peak=$runtime_kib
+  echo "$peak" >"$task/rss"
+}
+
+# weigh_shared: the same with shared pages divided among those who share them. Costs more, so only near a verdict.
+weigh_shared() {
+  shared_sum=0
+  for process in $everyone; do
+    while read -r key kib _; do
+      [ "$key" != Pss: ] || { shared_sum=$((shared_sum + kib)); break; }
+    done 2>/dev/null <"/proc/$process/smaps_rollup" || return
+  done 2>/dev/null
+  [ "$shared_sum" -eq 0 ] || used=$shared_sum
+}
+
+# end_task VERDICT GRACE: TERM once to each of the user's processes, KILL to everything after the grace.
+end_task() {
+  verdict=$1
+  now
+  until=$((now + $2 * 100)) told=
+  family "$leader"
+  while [ "$now" -lt "$until" ]; do
+    family "$leader"
+    # shellcheck disable=SC2086
+    [ -n "$told" ] || [ -z "$users" ] || { kill -TERM $users 2>/dev/null; told=1; }
+    [ -z "$told" ] || [ -n "$users" ] || break
+    sleep 0.1
+    now
+  done
+  tell_peak
+  # Not every runtime tells by its exit code that KILL was needed.
+  [ -z "$users" ] || verdict=$((verdict + 10))
+  end_family "$run" "$leader" "$leader_ticks"
+  exit "$verdict"
+}
+
+cause=exited code=137 watcher= writer=
+exec 6>>"$run/stdout" 7>>"$run/stderr"
+trap '[ -z "$watcher" ] || kill -USR1 "$watcher" 2>/dev/null' TERM
+read -r uptime_start _ </proc/uptime
+if [ -e "$run/killed" ]; then
+  cause=killed
+elif [ "$copy" != - ] && ! open_copy; then
+  echo 'stdout of the task is no file in the scratch directory that could be written' >&7
+  code=255
+else
+  (
+    read -r self _ </proc/self/stat
+    ticks_of "$self"
+    echo "$self $ticks" >"$task/leader"
+    # Somebody found this task without a supervisor and gave it up: it must not come to life now.
+    [ ! -e "$task/lost" ] || exit 137
+    if [ -n "$writer" ]; then exec >"$task/written" 2>&1; else exec >&6 2>&7; fi
+    exec 6>&- 7>&-
+    export ENGINE_CPU_FILE="$task/cpu"
+    eval "$launch"
+  ) &
+  leader=$!
+  ticks_of "$leader"
+  leader_ticks=$ticks
+  trap '' USR1
+  watch_limits &
+  watcher=$!
+  wait "$leader"
+  code=$?
+  # A wait is also ended by a signal to us; then the leader is still there to be waited for.
+  while kill -0 "$leader" 2>/dev/null; do
+    wait "$leader"
+    code=$?
+  done
+  times >"$task/times"
+  kill -TERM "$watcher" 2>/dev/null
+  wait "$watcher"
+  verdict=$?
+  while kill -0 "$watcher" 2>/dev/null; do
+    wait "$watcher"
+    verdict=$?
+  done
+  # One that was told to end before it began to watch ends by the signal, which is no verdict.
+  case $verdict in 1 | 11) cause=walltime ;; 2 | 12) cause=memory ;; 3 | 13) cause=killed ;; esac
+  case $verdict in 11 | 12 | 13) code=137 ;; esac
+  if [ "$code" -ge 128 ] || [ "$cause" != exited ]; then end_family "$run" "$leader" "$leader_ticks"; fi
+  [ -z "$writer" ] || close_copy
+  bound_output
+fi
+read -r uptime_end _ </proc/uptime
+
+peak=0
+[ ! -e "$task/rss" ] || read -r peak <"$task/rss"
+cpu=
+[ ! -e "$task/times" ] || { read -r _; read -r cpu; } <"$task/times"
+# Where the processes are none of ours, somebody else counted.
+[ ! -s "$task/cpu" ] || read -r cpu <"$task/cpu"
+printf '{"exitCode":%s,"cause":"%s","startedAt":%s,"uptimes":[%s,%s],"cpu":"%s","maxResidentSetSizeKb":%s}\n' \
+  "$code" "$cause" "$at" "$uptime_start" "$uptime_end" "$cpu" "${peak:-0}" 1<>"$task/exit.new"
+mv "$task/exit.new" "$task/exit.json"
+
+# Wake whoever watches. A signal never blocks and needs no fork; its target is checked, for pids come again.
+for watch in watches/*; do
+  watch=${watch#watches/}
+  is_alive "${watch%.*}" "${watch#*.}" && kill -USR1 "${watch%.*}"
+done 2>/dev/null
+exit 0

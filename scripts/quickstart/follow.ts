@@ -1,0 +1,38 @@
+/** Watches one job as a user would: asks for its state and its new output until it is over. */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Client } from '../../client/client.ts';
+import type { JobDetail, JobStatus } from '../../client/types.ts';
+
+const askEveryMs = 400;
+
+export interface Watcher {
+  onStatus(status: JobStatus, reason: string | undefined): void;
+  onOutput(text: string): void;
+}
+
+/** @returns the job once its status is final. @throws Error when it takes longer than that */
+export async function follow(
+  client: Pick<Client, 'describe' | 'stdout'>,
+  id: number,
+  watcher: Watcher,
+  options: { signal: AbortSignal; withinSeconds: number },
+): Promise<JobDetail> {
+  const deadline = Date.now() + options.withinSeconds * 1000;
+  const decoder = new TextDecoder();
+  let offsetBytes = 0;
+  let told = '';
+  for (;;) {
+    const job = await client.describe(id);
+    if (!job) throw new Error(`job ${id} is gone`);
+    const state = `${job.status} ${job.statusReason ?? ''}`;
+    if (state !== told) watcher.onStatus(job.status, job.statusReason);
+    told = state;
+    // Asked after the state: when that is final, this is the whole output.
+    const news = await client.stdout(id, { offsetBytes });
+    offsetBytes += news.length;
+    if (news.length > 0) watcher.onOutput(decoder.decode(news, { stream: true }));
+    if (job.status !== 'pending' && job.status !== 'running') return job;
+    if (Date.now() > deadline) throw new Error(`job ${id} is still ${job.status} after ${options.withinSeconds} s`);
+    await sleep(askEveryMs, undefined, { signal: options.signal });
+  }
+}

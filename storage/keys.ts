@@ -1,0 +1,22 @@
+/** Layout of the object store. Users see names without their area; owners and groups have areas that can't collide. */
+export const uploadKey = {
+  /** A user's own area; with an empty name its folder. */
+  own: (owner: string, name: string): string => `uploads/users/${encodeURIComponent(owner)}/${name}`,
+  /** A group's area, apart from that of a group whose name goes on after a slash; with an empty name its folder. */
+  group: ({ group, name }: { group: string; name: string }): string =>
+    `uploads/groups/${encodeURIComponent(group)}/${name}`,
+};
+
+/** All that is a job's own lies in these. */
+export const jobFolders = (uid: string) => ({ outputs: `scratch/${uid}/`, snapshots: `snapshots/${uid}/` });
+
+/** Each snapshot of a job has a place of its own. */
+export function snapshotKey(uid: string, callId: string): string {
+  return `${jobFolders(uid).snapshots}${callId}/snapshot.tgz`;
+}
+
+/** Outputs carry the attempt, so that a lost attempt that lives on can't overwrite what the current one published. */
+export function outputKey(uid: string, attempt: number, kind: 'file' | 'directory', name: string): string {
+  const base = name.replace(/\/+$/, '').split('/').pop() ?? name;
+  return `${jobFolders(uid).outputs}${attempt}/${kind === 'directory' ? `${base}.tgz` : base}`;
+}

@@ -1,0 +1,2 @@
+/** Where the floor's workflows wait for their worker. */
+export const floorQueue = 'bench-floor';

@@ -1,0 +1,54 @@
+/** A store that takes PUT and gives GET, as a signed URL would. */
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { once } from 'node:events';
+import type { AddressInfo } from 'node:net';
+
+export interface FileServer {
+  readonly files: Map<string, Buffer>;
+  /** Method and path of every request, in order. */
+  readonly requests: string[];
+  url(path: string): string;
+  /** Answer the next requests for a path with these status codes, one each. */
+  failWith(path: string, ...codes: number[]): void;
+  close(): Promise<void>;
+}
+
+export async function startFileServer(address: string): Promise<FileServer> {
+  const files = new Map<string, Buffer>();
+  const requests: string[] = [];
+  const failures = new Map<string, number[]>();
+
+  const answer = async (request: IncomingMessage, response: ServerResponse) => {
+    const path = decodeURIComponent(new URL(request.url ?? '/', 'http://server').pathname.slice(1));
+    requests.push(`${request.method} ${path}`);
+    const chunks: Buffer[] = [];
+    for await (const chunk of request) chunks.push(chunk as Buffer);
+    const failure = failures.get(path)?.shift();
+    const content = files.get(path);
+    if (failure !== undefined) {
+      response.writeHead(failure).end();
+    } else if (request.method === 'PUT') {
+      files.set(path, Buffer.concat(chunks));
+      response.writeHead(200).end();
+    } else if (content) {
+      response.writeHead(200, { 'content-length': content.length }).end(content);
+    } else {
+      response.writeHead(404).end('no such object');
+    }
+  };
+
+  const server = createServer((request, response) => void answer(request, response)).listen(0, address);
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  return {
+    files,
+    requests,
+    url: (path) => `http://${address}:${port}/${encodeURIComponent(path)}?X-Signature=a%2Fb"c&x=[1]`,
+    failWith: (path, ...codes) => failures.set(path, codes),
+    async close() {
+      server.closeAllConnections();
+      server.close();
+      await once(server, 'close');
+    },
+  };
+}

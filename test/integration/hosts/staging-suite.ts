@@ -1,0 +1,328 @@
+/** Files in and out of scratch, over any kind of host. */
+import { createHash } from 'node:crypto';
+import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { pack, type Header } from 'tar-stream';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { RunRef } from '../../../domain/runs.ts';
+import { runToken } from '../../../domain/runs.ts';
+import { finish } from '../../../hosts/installed-scripts.ts';
+import type { StagedArtifact } from '../../../hosts/machine.ts';
+import { deployment, newRun, until } from './runs.ts';
+import type { Transport } from './transports.ts';
+
+export function describeStaging(name: string, open: () => Promise<Transport>): void {
+  describe(`staging on ${name}`, () => {
+    let transport: Transport;
+    let folder: string;
+    beforeAll(async () => {
+      transport = await open();
+      folder = mkdtempSync(join(tmpdir(), 'prominence-staging-'));
+    });
+    afterAll(async () => {
+      await transport?.close();
+      rmSync(folder, { recursive: true, force: true });
+    });
+
+    const artifact = (filename: string, content: Buffer, executable = false): StagedArtifact => {
+      transport.files.files.set(filename, content);
+      return { url: transport.files.url(filename), filename, executable };
+    };
+    const stage = (run: RunRef, ...artifacts: StagedArtifact[]) =>
+      transport.machine.stageIn(run, { inputs: [] }, artifacts);
+    const scratch = (run: RunRef, line: string) => transport.shell(`cd runs/${runToken(run)}/home && ${line}`);
+    const tarOf = async (...entries: [Partial<Header> & { name: string }, string?][]) => {
+      const tar = pack();
+      for (const [header, content] of entries) tar.entry(header, content ?? '');
+      return finish(tar);
+    };
+    /** An archive of dir/one and dir/two, made by the program itself. */
+    const archive = (filename: string, command: string) => {
+      const work = join(folder, filename);
+      mkdirSync(join(work, 'dir'), { recursive: true });
+      writeFileSync(join(work, 'dir/one'), 'one\n');
+      writeFileSync(join(work, 'dir/two words'), 'two\n', { mode: 0o755 });
+      execFileSync('sh', ['-c', command], { cwd: work, env: { PATH: '/usr/bin:/bin' } });
+      return readFileSync(join(work, filename));
+    };
+
+    it('writes inputs, then downloads and unpacks by suffix', async () => {
+      const run = newRun();
+      const inputs = [{ filename: 'in put', content: Buffer.from('input'), executable: true }];
+      const staged = await transport.machine.stageIn(run, { inputs }, [
+        artifact('plain file', Buffer.from('plain'), true),
+        artifact('a.tgz', archive('a.tgz', 'tar -czf a.tgz dir')),
+        artifact('b.tar.gz', await gzipped(tarOf([{ name: 'b' }, 'b']))),
+        artifact(
+          'c.tar',
+          await tarOf([{ name: 'dir/c' }, 'c'], [{ name: 'dir/link', type: 'symlink', linkname: '../b' }]),
+        ),
+        artifact('d.txt.gz', gzipSync('d')),
+        artifact('e.tar.bz2', archive('e.tar.bz2', 'mv dir edir; tar -cjf e.tar.bz2 edir')),
+        artifact('f.bz2', archive('f.bz2', 'bzip2 -c dir/one > f.bz2')),
+        artifact('g.zip', archive('g.zip', 'mv dir gdir; zip -q -r g.zip gdir')),
+        artifact('h.tar.xz', Buffer.from('as it is')),
+      ]);
+      expect(staged).toEqual({ kind: 'done', seconds: expect.any(Number) });
+      expect((await scratch(run, 'find . -mindepth 1 | sort')).trim().split('\n')).toEqual([
+        './b',
+        './d.txt',
+        './dir',
+        './dir/c',
+        './dir/link',
+        './dir/one',
+        './dir/two words',
+        './edir',
+        './edir/one',
+        './edir/two words',
+        './f',
+        './gdir',
+        './gdir/one',
+        './gdir/two words',
+        './h.tar.xz',
+        './in put',
+        './plain file',
+      ]);
+      expect(await scratch(run, 'cat "in put" "plain file" dir/link dir/c d.txt f "gdir/two words"')).toBe(
+        'inputplainbcdone\ntwo\n',
+      );
+      expect(await scratch(run, 'stat -c %a "in put" "plain file" b')).toBe('775\n775\n644\n');
+    });
+
+    it('does not do again what is done when it is asked again', async () => {
+      const run = newRun();
+      const artifacts = [artifact('again.txt', Buffer.from('first'))];
+      await stage(run, ...artifacts);
+      const before = transport.files.requests.length;
+      await scratch(run, 'echo changed > again.txt');
+      expect(await stage(run, ...artifacts)).toMatchObject({ kind: 'done' });
+      expect(await scratch(run, 'cat again.txt')).toBe('changed\n');
+      expect(transport.files.requests.length).toBe(before);
+    });
+
+    it('tries a download three times, and stops at the first that fails', async () => {
+      const run = newRun();
+      const flaky = artifact('flaky', Buffer.from('there'));
+      transport.files.failWith('flaky', 503, 500);
+      expect(await stage(run, flaky)).toMatchObject({ kind: 'done' });
+
+      const failing = newRun();
+      const missing = { url: transport.files.url('missing'), filename: 'missing', executable: false };
+      const result = await stage(failing, flaky, missing, artifact('never', Buffer.from('x')));
+      expect(result).toMatchObject({ kind: 'failed', step: 'download', index: 1, detail: 'the server answered 404' });
+      expect(await scratch(failing, 'ls')).toBe('flaky\n');
+
+      const refused = { url: 'http://127.0.0.1:1/x?secret=1', filename: 'x', executable: false };
+      const unreachable = await stage(newRun(), refused);
+      expect(unreachable).toMatchObject({ kind: 'failed', step: 'download', index: 0 });
+      expect(JSON.stringify(unreachable)).not.toContain('secret');
+    });
+
+    it('refuses archives that reach out of scratch', async () => {
+      const evil: [string, Buffer][] = [
+        ['parent.tar', await tarOf([{ name: '../evil' }, 'x'])],
+        ['inner.tar', await tarOf([{ name: 'a/../../evil' }, 'x'])],
+        ['absolute.tar', await tarOf([{ name: '/tmp/prominence-evil' }, 'x'])],
+        ['absolute.tgz', await gzipped(tarOf([{ name: '/tmp/prominence-evil' }, 'x']))],
+        ['link.tar', await tarOf([{ name: 'out', type: 'symlink', linkname: '../../..' }])],
+        ['etc.tar', await tarOf([{ name: 'etc', type: 'symlink', linkname: '/etc' }])],
+        [
+          'through.tar',
+          await tarOf(
+            [{ name: 'out', type: 'symlink', linkname: '../../../..' }],
+            [{ name: 'out/prominence-evil' }, 'x'],
+          ),
+        ],
+        ['hard.tar', await tarOf([{ name: 'passwd', type: 'link', linkname: '/etc/passwd' }])],
+        ['hardup.tar', await tarOf([{ name: 'x', type: 'link', linkname: '../prepared' }])],
+        ['device.tar', await tarOf([{ name: 'zero', type: 'character-device', devmajor: 1, devminor: 5 }])],
+        ['broken.tgz', Buffer.from('this is no archive')],
+        ['broken.gz', Buffer.from('this is no archive')],
+        ['broken.zip', Buffer.from('this is no archive')],
+      ];
+      for (const [filename, content] of evil) {
+        const run = newRun();
+        const result = await stage(run, artifact(filename, content));
+        expect(result, filename).toMatchObject({ kind: 'failed', step: 'uncompress', index: 0 });
+        expect(await scratch(run, 'find . -mindepth 1'), filename).toBe('');
+        expect(await transport.shell('ls /tmp/prominence-evil runs/evil 2>/dev/null')).toBe('');
+      }
+    });
+
+    it('refuses an artifact that is not what was announced', async () => {
+      const run = newRun();
+      const announced = { ...artifact('known', Buffer.from('known')), sha256: sha256('known') };
+      expect(await stage(run, announced)).toMatchObject({ kind: 'done' });
+      const other = { ...artifact('other.gz', gzipSync('other')), sha256: sha256('another') };
+      expect(await stage(newRun(), other)).toMatchObject({
+        kind: 'failed',
+        step: 'download',
+        detail: expect.stringContaining('SHA-256') as string,
+      });
+    });
+
+    it('does not write through a link that an earlier archive left', async () => {
+      const run = newRun();
+      await stage(
+        run,
+        artifact(
+          'first.tar',
+          await tarOf([{ name: 'inside' }, 'x'], [{ name: 'l', type: 'symlink', linkname: 'inside' }]),
+        ),
+      );
+      const result = await transport.machine.stageIn(run, { inputs: [] }, [
+        artifact('first.tar', Buffer.alloc(0)),
+        artifact('l', Buffer.from('replaced')),
+      ]);
+      expect(result).toMatchObject({ kind: 'done' });
+      expect(await scratch(run, 'cat inside l')).toBe('xreplaced');
+    });
+
+    it('unpacks for a machine that lacks the programs', async () => {
+      const run = newRun();
+      // The programs can't be taken from the machine: its scripts are made not to find them.
+      await transport.shell(
+        `cd lib/* && sed -i 's/^has_tool_for() {/has_tool_for() { case $1 in none | tar) ;; *) return 1 ;; esac; }\\nunused() {/' unpack.sh`,
+      );
+      try {
+        const staged = await stage(
+          run,
+          artifact('z.zip', archive('z.zip', 'ln -s one dir/link; zip -q -r -y z.zip dir')),
+          artifact('y.tar.bz2', archive('y.tar.bz2', 'mv dir ydir; tar -cjf y.tar.bz2 ydir')),
+          artifact('w.gz', gzipSync('w')),
+          artifact('last', Buffer.from('last')),
+        );
+        expect(staged).toMatchObject({ kind: 'done' });
+        expect(await scratch(run, 'cat dir/link ydir/one w last; stat -c %a "dir/two words"')).toBe(
+          'one\none\nwlast755\n',
+        );
+        const broken = await stage(newRun(), artifact('broken.zip', Buffer.from('this is no archive')));
+        expect(broken).toMatchObject({ kind: 'failed', step: 'uncompress' });
+        const missing = { url: transport.files.url('missing.zip'), filename: 'missing.zip', executable: false };
+        expect(await stage(newRun(), missing)).toMatchObject({ kind: 'failed', step: 'download' });
+      } finally {
+        await transport.shell('rm -rf lib/*');
+      }
+    });
+
+    it('takes nothing for whole that its sender, dying, cut between two members or bytes', async () => {
+      const run = newRun();
+      const token = runToken(run);
+      // The scripts are there after it.
+      await stage(newRun());
+      await transport.shell('mkdir -p cut && echo one >cut/one');
+      const inputs = `tar -cf - -C cut one | sh lib/*/stage-in.sh ${token} 1 0`;
+      const artifact = `printf half | sh lib/*/unpack-stream.sh ${token} 0 file 644 whole '#end'`;
+      expect(
+        await transport.shell(
+          `for each in 1; do ${inputs} 2>/dev/null; echo $?; ${artifact} 2>/dev/null; echo $?; done`,
+        ),
+      ).toBe('1\n1\n');
+      expect(
+        await transport.shell(`cd runs/${token} && ls -d prepared staged/0 home/whole transfers/* 2>/dev/null; :`),
+      ).toBe('');
+    });
+
+    it('ends a transfer when it is asked for anew, and when its run is removed', async () => {
+      const run = newRun();
+      const held = createServer(() => {}).listen(0, new URL(transport.files.url('x')).hostname);
+      await once(held, 'listening');
+      const { address, port } = held.address() as AddressInfo;
+      const slow = { url: `http://${address}:${port}/slow`, filename: 'slow', executable: false };
+      const transfers = () => transport.shell(`ls runs/${runToken(run)}/transfers 2>/dev/null; :`);
+      const isMoving = (other: string) => until(async () => ![other, ''].includes(await transfers()), 'it is moving');
+      const first = stage(run, slow).catch((error: Error) => error.message);
+      await isMoving('');
+      const one = await transfers();
+      const second = stage(run, slow).catch((error: Error) => error.message);
+      expect(await first).toMatch(/could not be staged|ended by|connection/);
+      await isMoving(one);
+      const watch = await transport.machine.watch(deployment);
+      await watch.remove([run]);
+      watch.close();
+      expect(await second).toMatch(/could not be staged|ended by|connection/);
+      expect(await transport.shell(`ls -d runs/${runToken(run)} 2>/dev/null; :`)).toBe('');
+      held.closeAllConnections();
+      held.close();
+    });
+
+    it('uploads files and folders, each with its own result', async () => {
+      const victim = newRun();
+      await stage(victim);
+      await scratch(victim, 'echo secret > theirs');
+      const run = newRun();
+      await stage(run);
+      await scratch(
+        run,
+        `mkdir -p 'out dir/sub'; echo one > 'out dir/sub/1'; echo a > 'res ult.1'; echo b > 'res ult.2'; : > empty
+         ln -s ../../${runToken(victim)}/home/theirs other; ln -s ../../${runToken(victim)}/home others
+         ln -s /etc/passwd escape; ln -s /etc escapes; ln -s 'res ult.1' good; mkdir locked; touch locked/x`,
+      );
+      const { files } = transport;
+      files.failWith('retried', 500, 503);
+      files.failWith('refused', 403);
+      const url = (path: string) => files.url(path);
+      const results = await transport.machine.stageOut(run, [
+        { kind: 'file', name: 'res ult.*', url: url('glob') },
+        { kind: 'file', name: 'empty', url: url('empty') },
+        { kind: 'file', name: 'nothing-*', url: url('none') },
+        { kind: 'file', name: 'escape', url: url('escape') },
+        { kind: 'file', name: '../prepared', url: url('up') },
+        { kind: 'file', name: 'escapes/passwd', url: url('through') },
+        { kind: 'file', name: 'other', url: url('other') },
+        { kind: 'file', name: `../../${runToken(victim)}/home/the*`, url: url('other') },
+        { kind: 'file', name: 'others/the*', url: url('other') },
+        { kind: 'directory', name: 'others', url: url('other') },
+        { kind: 'file', name: 'good', url: url('good') },
+        { kind: 'file', name: 'good', url: url('retried') },
+        { kind: 'file', name: 'good', url: url('refused') },
+        { kind: 'directory', name: 'out dir/', url: url('dir.tgz') },
+        { kind: 'directory', name: 'out dir/sub', url: url('sub.tgz') },
+        { kind: 'directory', name: 'escapes', url: url('escapes.tgz') },
+        { kind: 'directory', name: 'absent', url: url('absent.tgz') },
+      ]);
+      expect(results).toMatchObject([
+        { kind: 'uploaded', sizeBytes: 2 },
+        { kind: 'uploaded', sizeBytes: 0 },
+        { kind: 'failed', cause: 'missing' },
+        { kind: 'failed', cause: 'missing' },
+        { kind: 'failed', cause: 'missing' },
+        { kind: 'failed', cause: 'missing' },
+        { kind: 'failed', cause: 'missing' },
+        { kind: 'failed', cause: 'missing' },
+        { kind: 'failed', cause: 'missing' },
+        { kind: 'failed', cause: 'tarball' },
+        { kind: 'uploaded', sizeBytes: 2 },
+        { kind: 'uploaded', sizeBytes: 2 },
+        { kind: 'failed', cause: 'refused', detail: 'the store answered 403' },
+        { kind: 'uploaded' },
+        { kind: 'uploaded' },
+        { kind: 'failed', cause: 'tarball' },
+        { kind: 'failed', cause: 'tarball' },
+      ]);
+      expect(files.files.has('other')).toBe(false);
+      expect(files.files.get('glob')?.toString()).toBe('a\n');
+      expect(files.files.get('good')?.toString()).toBe('a\n');
+      const members = (key: string) =>
+        execFileSync('tar', ['-tzf', '-'], { input: files.files.get(key) })
+          .toString()
+          .trim()
+          .split('\n')
+          .sort();
+      expect(members('dir.tgz')).toEqual(['out dir/', 'out dir/sub/', 'out dir/sub/1']);
+      expect(members('sub.tgz')).toEqual(['out dir/sub/', 'out dir/sub/1']);
+    });
+  });
+}
+
+async function gzipped(content: Promise<Buffer>): Promise<Buffer> {
+  return gzipSync(await content);
+}
+
+const sha256 = (text: string): string => createHash('sha256').update(text).digest('hex');

@@ -1,0 +1,131 @@
+/** The two kinds of host, each with a work directory of its own, for suites that hold over both. */
+import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { rmSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { getuid } from 'node:process';
+import type { RuntimePrograms } from '../../../domain/machine.ts';
+import { createMachine } from '../../../hosts/create-machine.ts';
+import type { Host } from '../../../hosts/host.ts';
+import { createLocalHost } from '../../../hosts/local.ts';
+import type { Machine } from '../../../hosts/machine.ts';
+import { createSshHost } from '../../../hosts/ssh.ts';
+import { findRclone } from '../../../scripts/components/rclone.ts';
+import { thisMachine } from '../../../scripts/machine.ts';
+import { dockerGround, endPodman, podmanGround } from '../../ground/engines.ts';
+import { bridgeAddress, giveRclone, startNodes, type TestNode } from '../../ground/testbed.ts';
+import { startFileServer, type FileServer } from './file-server.ts';
+
+export const apptainerDirectory = '/var/cache/prominence/apptainer/usr/bin';
+/** Where setup puts it; a machine may have another. */
+export const udockerDirectory = '/var/cache/prominence/udocker/bin';
+/** On PATH, or where setup puts it. */
+const rcloneDirectory = () => dirname(findRclone(thisMachine())?.path ?? '/usr/bin/rclone');
+export const account = 'prominence';
+
+export interface Transport {
+  host: Host;
+  machine: Machine;
+  workDirectory: string;
+  /** Reachable from the host. */
+  files: FileServer;
+  /** Another connection to the same host and work directory, as another of our processes would have. */
+  another(imageCacheBytes?: number): Machine;
+  /** Run a shell line on the host as the account, in the work directory. */
+  shell(line: string): Promise<string>;
+  close(): Promise<void>;
+}
+
+export async function localTransport(): Promise<Transport> {
+  ensureAccount();
+  return localTransportAt(newDirectory());
+}
+
+/** Where podman, or docker, runs the containers of both names. */
+export async function engineTransport(program: 'podman' | 'docker'): Promise<Transport> {
+  ensureAccount();
+  const ground = program === 'podman' ? podmanGround(account) : await dockerGround(account);
+  const workDirectory = newDirectory();
+  const host = () => createLocalHost({ account, binDirectories: [ground.binDirectory], workDirectory });
+  const remove = async () => {
+    await ground.close();
+    endPodman(workDirectory);
+    rmSync(workDirectory, { recursive: true, force: true });
+  };
+  return transport(host, workDirectory, '127.0.0.1', remove, { singularity: program, udocker: program });
+}
+
+const newDirectory = () => `/var/tmp/prominence-test-${randomBytes(4).toString('hex')}`;
+
+/** In a folder that is there, or is made. `programs`: more folders that programs are looked for in. */
+export function localTransportAt(workDirectory: string, programs: string[] = []): Promise<Transport> {
+  const binDirectories = [apptainerDirectory, udockerDirectory, rcloneDirectory(), ...programs];
+  const host = () => createLocalHost({ account, binDirectories, workDirectory });
+  return transport(host, workDirectory, '127.0.0.1', () => rmSync(workDirectory, { recursive: true, force: true }));
+}
+
+export async function sshTransport(): Promise<Transport> {
+  const [node] = await startNodes(1);
+  giveRclone(node!);
+  const workDirectory = `test-${randomBytes(4).toString('hex')}`;
+  const cleaner = sshHost(node!);
+  return transport(
+    () => sshHost(node!),
+    workDirectory,
+    bridgeAddress,
+    async () => {
+      await cleaner.run('cd && chmod -R u+rwX "$1"; rm -rf "$1"', { args: [workDirectory] });
+      await cleaner.close();
+    },
+  );
+}
+
+export function sshHost(node: TestNode, changes: { hostKey?: string; privateKey?: string } = {}): Host {
+  const { address, port, user, privateKey, hostKey } = node;
+  return createSshHost({ address, port, user, privateKey, hostKey, keepaliveSeconds: 1, ...changes });
+}
+
+async function transport(
+  newHost: () => Host,
+  workDirectory: string,
+  address: string,
+  remove: () => void | Promise<void>,
+  runtimes?: RuntimePrograms,
+): Promise<Transport> {
+  const files = await startFileServer(address);
+  const host = newHost();
+  const options = { workDirectory, ...(runtimes ? { runtimes } : {}) };
+  const machine = createMachine({ ...options, host, imageCacheBytes: 1e10 });
+  const others: Machine[] = [];
+  await machine.probe();
+  return {
+    host,
+    machine,
+    workDirectory,
+    files,
+    another(imageCacheBytes = 1e10) {
+      const other = createMachine({ ...options, host: newHost(), imageCacheBytes });
+      others.push(other);
+      return other;
+    },
+    async shell(line) {
+      const script = 'case $1 in /*) ;; *) cd ;; esac; cd "$1" && eval "$2"';
+      const { stdout } = await host.run(script, { args: [workDirectory, line] });
+      return stdout.toString();
+    },
+    async close() {
+      for (const one of [machine, ...others]) await one.close();
+      await files.close();
+      await remove();
+    },
+  };
+}
+
+function ensureAccount(): void {
+  if (getuid?.() !== 0) return;
+  try {
+    execFileSync('id', ['-u', account], { stdio: 'ignore' });
+  } catch {
+    execFileSync('useradd', ['--create-home', '--shell', '/bin/sh', account]);
+  }
+}

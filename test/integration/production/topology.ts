@@ -1,0 +1,186 @@
+/**
+ * The services of `docker-compose.yml` as plain processes of this machine: with the file's own commands and environments,
+ * in the order its dependencies give. Only what containers have for themselves is changed: addresses, ports and paths.
+ */
+import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { dirname, join } from 'node:path';
+import { stringify } from 'yaml';
+import { findApptainer } from '../../../scripts/components/apptainer.ts';
+import { findInCache } from '../../../scripts/components/go-install.ts';
+import { findPostgres } from '../../../scripts/components/postgres-binaries.ts';
+import { thisMachine } from '../../../scripts/machine.ts';
+import { openHome } from '../../../scripts/stack/home.ts';
+import { pickPort } from '../../../scripts/stack/ports.ts';
+import { postgresServer } from '../../../scripts/stack/postgres.ts';
+import { SupervisedProcess } from '../../../scripts/stack/supervised-process.ts';
+import { eventually } from '../../ground/rest.ts';
+import { runToEnd, startChild, type RunningChild } from './child.ts';
+import { readCompose, repository, type Compose } from './compose-file.ts';
+import { layOutImage } from './image-content.ts';
+
+export interface Topology {
+  apiUrl: string;
+  temporalAddress: string;
+  signingKey: string;
+  databaseUrl: string;
+  /** Runs a one-shot service again. @returns what it said */
+  runOneShot(service: string): Promise<string>;
+  start(service: string): Promise<void>;
+  stop(service: string): Promise<void>;
+  /** Runs the service's own health check. */
+  isHealthy(service: string): Promise<boolean>;
+  /** What all of them said, for a failed test. */
+  output(): string;
+  destroy(): Promise<void>;
+}
+
+export async function createTopology(): Promise<Topology> {
+  const machine = thisMachine();
+  const programs = ['temporal-server', 'temporal-sql-tool', 'temporal'].map((name) => {
+    const path = findInCache(machine, name);
+    if (path === undefined)
+      throw new Error(`${name} is not in ${machine.cache}/bin: get it with npm run setup -- --tests`);
+    return dirname(path);
+  });
+  const binaries = findPostgres(machine);
+  const apptainer = findApptainer(machine);
+  if (binaries === undefined || apptainer === undefined) {
+    throw new Error('PostgreSQL or apptainer is missing: get them with npm run setup -- --tests');
+  }
+
+  const folder = await mkdtemp(join(tmpdir(), 'prominence-production-'));
+  await chmod(folder, 0o755);
+  const [image, etc] = [join(folder, 'app'), join(folder, 'etc')];
+  await mkdir(image);
+  await mkdir(etc);
+  layOutImage(image);
+  await writeFile(
+    join(etc, 'prominence.yaml'),
+    stringify({
+      deployment: 'production',
+      storage: { kind: 'local', directory: join(folder, 'objects') },
+      sites: [{ type: 'local', name: 'here', workDirectory: join(folder, 'work') }],
+    }),
+  );
+
+  const ports = await freePorts(11);
+  const home = openHome(join(folder, 'postgres'));
+  const database = await postgresServer({ home, binaries, port: ports[0]! });
+  const postgres = new SupervisedProcess(database.child, () => undefined);
+  await postgres.start();
+  await database.ensureDatabase();
+
+  const place: Place = {
+    postgresPort: String(ports[0]),
+    temporalAddress: `127.0.0.1:${ports[1]}`,
+    temporalPorts: temporalPorts(ports.slice(1, 10)),
+    apiPort: String(ports[10]),
+    etc,
+    path: [...programs, dirname(apptainer.path), machine.env['PATH']].join(':'),
+    home: folder,
+  };
+  const signingKey = 'production-test-signing-key-0123456789';
+  const compose = readCompose({
+    POSTGRES_PASSWORD: decodeURIComponent(new URL(database.url).password),
+    PROMINENCE_SIGNING_KEY: signingKey,
+    PROMINENCE_SECRETS_KEY: 'production-test-secrets-key-0123456789',
+    PROMINENCE_PUBLIC_URL: `http://127.0.0.1:${place.apiPort}`,
+    PROMINENCE_ETC: etc,
+  });
+  const running = new Map<string, RunningChild>();
+  const of = (service: string) => ({ cwd: image, env: environmentOf(compose, service, place) });
+
+  return {
+    apiUrl: `http://127.0.0.1:${place.apiPort}`,
+    temporalAddress: place.temporalAddress,
+    signingKey,
+    databaseUrl: database.url,
+    runOneShot: (service) => runToEnd(service, commandOf(compose, service), of(service)),
+    async start(service) {
+      running.set(service, startChild(service, commandOf(compose, service), of(service)));
+    },
+    async stop(service) {
+      await running.get(service)?.stop();
+    },
+    async isHealthy(service) {
+      const ended = running.get(service)?.exitCode();
+      if (ended !== undefined) throw new Error(`${service} ended with ${ended}\n${running.get(service)!.output()}`);
+      const [, ...check] = compose.services[service]!.healthcheck!.test;
+      return runToEnd(
+        `${service}'s health check`,
+        check.map((word) => onThisMachine(word, place)),
+        of(service),
+      ).then(
+        () => true,
+        () => false,
+      );
+    },
+    output: () => [...running.values()].map((child) => child.output()).join('\n'),
+    async destroy() {
+      for (const child of [...running.values()].reverse()) await child.stop();
+      await postgres.stop();
+      await rm(folder, { recursive: true, force: true });
+    },
+  };
+}
+
+/** Waits as Compose does for `service_healthy`. */
+export async function untilHealthy(topology: Topology, service: string, seconds = 90): Promise<void> {
+  await eventually(
+    async () => ((await topology.isHealthy(service)) ? true : undefined),
+    () => `${service} did not become healthy in ${seconds} s\n${topology.output()}`,
+    seconds,
+  );
+}
+
+/** What a container would have for itself. */
+interface Place {
+  postgresPort: string;
+  temporalAddress: string;
+  temporalPorts: Record<string, string>;
+  apiPort: string;
+  etc: string;
+  path: string;
+  home: string;
+}
+
+/** The images of Temporal have commands of their own, where the file gives none. */
+function commandOf(compose: Compose, service: string): string[] {
+  return service === 'temporal'
+    ? ['temporal-server', 'start']
+    : compose.services[service]!.command!.map((word) => word.replace(/^\/deploy\//, `${repository}/deploy/`));
+}
+
+function environmentOf(compose: Compose, service: string, place: Place): Record<string, string> {
+  const environment: Record<string, string> = { PATH: place.path, HOME: place.home, LANG: 'C.UTF-8' };
+  for (const [name, value] of Object.entries(compose.services[service]!.environment ?? {})) {
+    environment[name] = name === 'PROMINENCE_PORT' ? place.apiPort : onThisMachine(value, place);
+  }
+  return service === 'temporal' ? { ...environment, ...place.temporalPorts } : environment;
+}
+
+function onThisMachine(value: string, place: Place): string {
+  return value
+    .replace('@postgres:5432/', `@127.0.0.1:${place.postgresPort}/`)
+    .replace(/^postgres$/, '127.0.0.1')
+    .replace(/^5432$/, place.postgresPort)
+    .replace(/^temporal:7233$/, place.temporalAddress)
+    .replace(/^7233$/, place.temporalPorts['FRONTEND_GRPC_PORT']!)
+    .replace(/^0\.0\.0\.0$/, '127.0.0.1')
+    .replace(/^\/etc\/prominence/, place.etc)
+    .replace(/^\/deploy\//, `${repository}/deploy/`);
+}
+
+/** The server's four services listen beside each other; containers leave them at their defaults. */
+function temporalPorts(ports: number[]): Record<string, string> {
+  const names = ['FRONTEND_GRPC', 'FRONTEND_HTTP', 'FRONTEND_MEMBERSHIP', 'MATCHING_GRPC', 'MATCHING_MEMBERSHIP'];
+  names.push('HISTORY_GRPC', 'HISTORY_MEMBERSHIP', 'WORKER_GRPC', 'WORKER_MEMBERSHIP');
+  return Object.fromEntries(names.map((name, i) => [`${name}_PORT`, String(ports[i])]));
+}
+
+async function freePorts(count: number): Promise<number[]> {
+  const taken = new Set<number>();
+  while (taken.size < count) taken.add(await pickPort(undefined, taken));
+  return [...taken];
+}

@@ -1,0 +1,98 @@
+/** The machines of the configuration as things that can be worked on; one connection pool per machine and process. */
+import { readFileSync, statfsSync } from 'node:fs';
+import { cpus, totalmem } from 'node:os';
+import type { Config, LocalSiteConfig, SshHostConfig } from '../config/config.ts';
+import type { Database } from '../db/connection.ts';
+import { findMachine, type ConfiguredMachine } from '../db/machines.ts';
+import { createMachine } from '../hosts/create-machine.ts';
+import type { Host } from '../hosts/host.ts';
+import { createLocalHost } from '../hosts/local.ts';
+import type { Machine } from '../hosts/machine.ts';
+import { createSshHost } from '../hosts/ssh.ts';
+
+/** The one machine of a `local` site. */
+const localMachineName = 'this-machine';
+
+/** Sizes of a local machine that the configuration leaves out are what this process sees. */
+export function configuredMachines(config: Config): ConfiguredMachine[] {
+  return config.sites.flatMap((site): ConfiguredMachine[] => {
+    const region = site.region ? { region: site.region } : {};
+    switch (site.type) {
+      case 'local':
+        return [{ site: site.name, ...region, name: localMachineName, capacity: localCapacity(site) }];
+      case 'ssh':
+        return site.hosts.map((host) => ({
+          site: site.name,
+          ...region,
+          name: host.name,
+          capacity: { cpus: host.cpus, memory: host.memoryGb * 1e9, disk: host.diskGb * 1e9 },
+        }));
+    }
+  });
+}
+
+function localCapacity(site: LocalSiteConfig): ConfiguredMachine['capacity'] {
+  const disk = () => {
+    const { bavail, bsize } = statfsSync('/var/tmp');
+    return bavail * bsize;
+  };
+  return {
+    cpus: site.cpus ?? cpus().length,
+    memory: site.memoryGb === undefined ? totalmem() : site.memoryGb * 1e9,
+    disk: Math.floor(site.diskGb === undefined ? disk() : site.diskGb * 1e9),
+  };
+}
+
+export class MachineRegistry {
+  private readonly config: Config;
+  private readonly db: Database;
+  private readonly binDirectories: string[];
+  private readonly open = new Map<number, Promise<Machine>>();
+
+  /** `binDirectories`: where programs of a local machine are looked for first. */
+  constructor(config: Config, db: Database, binDirectories: string[]) {
+    this.config = config;
+    this.db = db;
+    this.binDirectories = binDirectories;
+  }
+
+  machine(id: number): Promise<Machine> {
+    let machine = this.open.get(id);
+    if (!machine) {
+      machine = this.connect(id);
+      this.open.set(id, machine);
+      // What could not be made is made anew the next time.
+      machine.catch(() => this.open.delete(id));
+    }
+    return machine;
+  }
+
+  async close(): Promise<void> {
+    const opened = await Promise.allSettled(this.open.values());
+    await Promise.all(opened.flatMap((each) => (each.status === 'fulfilled' ? [each.value.close()] : [])));
+  }
+
+  private async connect(id: number): Promise<Machine> {
+    const row = await findMachine(this.db, id);
+    const site = this.config.sites.find(({ name }) => name === row?.site);
+    if (!row || !site) throw new Error(`machine ${id} is not in the configuration of this worker`);
+    const imageCacheBytes = this.config.execution.imageCacheGb * 1e9;
+    switch (site.type) {
+      case 'local': {
+        const workDirectory = site.workDirectory ?? `/var/tmp/prominence-${this.config.deployment}`;
+        const host = createLocalHost({ account: site.account, binDirectories: this.binDirectories, workDirectory });
+        return createMachine({ host, workDirectory, imageCacheBytes, runtimes: site.runtimes });
+      }
+      case 'ssh': {
+        const host = site.hosts.find(({ name }) => name === row.name);
+        if (!host) throw new Error(`host ${row.name} of site ${site.name} is not in the configuration of this worker`);
+        const { workDirectory } = host;
+        return createMachine({ host: sshHost(host), workDirectory, imageCacheBytes, runtimes: site.runtimes });
+      }
+    }
+  }
+}
+
+function sshHost({ address, port, user, privateKeyFile, hostKey }: SshHostConfig): Host {
+  return createSshHost({ address, port, user, privateKey: readFileSync(privateKeyFile, 'utf8'), hostKey });
+}

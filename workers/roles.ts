@@ -1,0 +1,248 @@
+/** The roles a worker process can have, each started on its own and stopped in the order of `stop`. */
+import { setTimeout as pause } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { Client } from '@temporalio/client';
+import type { NativeConnection } from '@temporalio/worker';
+import { Worker } from '@temporalio/worker';
+import type { Logger } from 'pino';
+import { createCallActivities, createCallRecordActivities } from '../activities/calls.ts';
+import { createHostActivities } from '../activities/host.ts';
+import { jobTokenSigner } from '../activities/job-token.ts';
+import { createMachineActivities } from '../activities/machine.ts';
+import { createNotificationActivities } from '../activities/notifications.ts';
+import { createRecordActivities } from '../activities/records.ts';
+import { createStorageActivities } from '../activities/storage.ts';
+import { createDagActivities } from '../activities/dag.ts';
+import { createSignals } from '../activities/signals.ts';
+import type { Config } from '../config/config.ts';
+import type { Connection } from '../db/connection.ts';
+import { outboxChannel, placementChannel } from '../db/placements.ts';
+import { abilitiesOf } from '../descriptions/unsupported.ts';
+import { taskQueues } from '../domain/queues.ts';
+import { createMailer } from '../notifications/mail.ts';
+import { createWebhookCaller } from '../notifications/webhook.ts';
+import { dataConverter } from '../temporal/data-converter.ts';
+import { standForElection } from '../scheduler/elected.ts';
+import { queueLeaver } from '../scheduler/leave-queue.ts';
+import { endExpired, placeQueued } from '../scheduler/place.ts';
+import { resealValues } from '../scheduler/reseal.ts';
+import { removeExpired } from '../scheduler/retention.ts';
+import type { Sealing } from '../secrets/sealing.ts';
+import type { ObjectStore } from '../storage/object-store.ts';
+import type { MachineRegistry } from './machines.ts';
+import { sendOutbox } from './outbox.ts';
+import { startWakingLoop } from './wake.ts';
+
+export interface RoleContext {
+  config: Config;
+  database: Connection;
+  store: ObjectStore;
+  sealing: Sealing;
+  machines: MachineRegistry;
+  temporal: NativeConnection;
+  log: Logger;
+}
+
+/** A role that runs. `failed` rejects when it can't go on: the process then ends and is started anew. */
+export interface RunningRole {
+  failed: Promise<void>;
+  stop(): Promise<void>;
+}
+
+const workflowsPath = fileURLToPath(new URL('../workflows/index.ts', import.meta.url));
+
+/**
+ * Notifications are delivered by this role: they need the database and the network, and nothing of hosts, whose workers
+ * hold keys to machines and may stand where a user's webhook has no business. They have slots of their own, so that a
+ * server that answers slowly keeps nothing else waiting.
+ */
+export async function startWorkflowsRole(context: RoleContext): Promise<RunningRole> {
+  const roles = [await startWorkflowWorker(context), await startNotificationWorker(context)];
+  return {
+    failed: Promise.race(roles.map(({ failed }) => failed)),
+    stop: async () => void (await Promise.all(roles.map((role) => role.stop()))),
+  };
+}
+
+async function startNotificationWorker({
+  config,
+  database,
+  sealing,
+  temporal,
+  log,
+}: RoleContext): Promise<RunningRole> {
+  const { smtp, webhooks } = config.notifications;
+  return runWorker(
+    await Worker.create({
+      connection: temporal,
+      namespace: config.temporal.namespace,
+      dataConverter: dataConverter(config.secrets.keys),
+      taskQueue: taskQueues.notifications,
+      activities: createNotificationActivities({
+        db: database.db,
+        sealing,
+        ...(smtp ? { mailer: createMailer(smtp) } : {}),
+        webhooks: createWebhookCaller(webhooks),
+        ...(webhooks.signingKey === undefined ? {} : { webhookKey: webhooks.signingKey }),
+        apiUrl: `${config.api.publicUrl}/v1`,
+        log,
+      }),
+      maxConcurrentActivityTaskExecutions: 20,
+      shutdownGraceTime: '5 seconds',
+    }),
+  );
+}
+
+async function startWorkflowWorker({ config, database, sealing, temporal }: RoleContext): Promise<RunningRole> {
+  const { execution, worker } = config;
+  const deps = { db: database.db, sites: config.sites.map((site) => site.name), ...execution };
+  return runWorker(
+    await Worker.create({
+      connection: temporal,
+      namespace: config.temporal.namespace,
+      dataConverter: dataConverter(config.secrets.keys),
+      taskQueue: taskQueues.workflows,
+      workflowsPath,
+      activities: {
+        ...createRecordActivities({ ...deps, abilities: abilitiesOf(config), sealing }),
+        ...createDagActivities(deps),
+        ...createCallRecordActivities(deps),
+      },
+      maxCachedWorkflows: worker.maxCachedWorkflows,
+      maxConcurrentLocalActivityExecutions: 200,
+      shutdownGraceTime: '5 seconds',
+      // How long a workflow waits for a worker that is gone before another takes it.
+      stickyQueueScheduleToStartTimeout: '4 seconds',
+    }),
+  );
+}
+
+export async function startHostsRole(context: RoleContext): Promise<RunningRole> {
+  const { config, database, machines, sealing, store, temporal, log } = context;
+  const { execution } = config;
+  const { db } = database;
+  const client = createClient(config, temporal);
+  const shared = { db, deployment: config.deployment, machine: (id: number) => machines.machine(id) };
+  const onHosts = {
+    ...shared,
+    store,
+    sealing,
+    apiUrl: `${config.api.publicUrl}/v1`,
+    jobToken: jobTokenSigner(config.auth.signingKey),
+    insecureRegistries: execution.insecureRegistries,
+    imageDirectories: execution.imageDirectories,
+    b2dropUrl: execution.b2dropUrl,
+    storagePatienceSeconds: execution.storagePatienceSeconds,
+    imageRefreshMinutes: execution.imageRefreshMinutes,
+    killGraceSeconds: execution.killGraceSeconds,
+    logBytesPerStream: execution.logBytesPerStream,
+  };
+  return runWorker(
+    await Worker.create({
+      connection: temporal,
+      namespace: config.temporal.namespace,
+      dataConverter: dataConverter(config.secrets.keys),
+      taskQueue: taskQueues.hosts,
+      activities: {
+        ...createHostActivities(onHosts),
+        ...createStorageActivities(onHosts),
+        ...createCallActivities(onHosts),
+        ...createMachineActivities({
+          ...shared,
+          signals: createSignals(client),
+          logBytesPerStream: execution.logBytesPerStream,
+          machineLostAfterSeconds: execution.machineLostAfterSeconds,
+          log,
+        }),
+      },
+      maxConcurrentActivityTaskExecutions: config.worker.concurrentHostActivities,
+      maxHeartbeatThrottleInterval: '4 seconds',
+      // Followers hand over at once; a transfer that is cut is repeated by the next worker.
+      shutdownGraceTime: '1 second',
+    }),
+  );
+}
+
+export async function startOutboxRole({ config, database, temporal, log }: RoleContext): Promise<RunningRole> {
+  const client = createClient(config, temporal);
+  const loop = startWakingLoop({
+    round: () => sendOutbox(database.db, client),
+    everyMilliseconds: 2000,
+    afterErrorMilliseconds: 500,
+    onError: (error) => log.warn({ error: String(error) }, 'the outbox could not be sent; it is tried again'),
+  });
+  const listening = await listen(database, outboxChannel, () => loop.wake(), log);
+  return { failed: never, stop: async () => void (await Promise.all([listening.unlisten(), loop.stop()])) };
+}
+
+export async function startSchedulerRole({ config, database, sealing, store, log }: RoleContext): Promise<RunningRole> {
+  const election = standForElection(config.database.url);
+  const leaveQueue = queueLeaver(database.db, { sites: config.sites.map((site) => site.name) });
+  const loop = startWakingLoop({
+    round: async () => {
+      if (!(await election.isElected())) return false;
+      const ended = await endExpired(database.db);
+      const left = await leaveQueue();
+      const placed = await placeQueued(database.db);
+      if (placed + ended + left > 0) log.debug({ placed, ended, left }, 'a scheduling round');
+      return false;
+    },
+    everyMilliseconds: 2000,
+    afterErrorMilliseconds: 1000,
+    onError: (error) => log.warn({ error: String(error) }, 'a scheduling round failed; it is tried again'),
+  });
+  const retention = { db: database.db, store, settings: config.retention };
+  const cleaning = startWakingLoop({
+    round: async () => {
+      if (!(await election.isElected())) return false;
+      if (sealing.values) {
+        const { resealed, unreadable } = await resealValues(database.db, sealing.values);
+        if (unreadable > 0) log.warn({ unreadable }, 'the keys of secret values are missing from secrets.keys');
+        if (resealed > 0) log.info({ resealed }, 'secret values were encrypted with the new key');
+      }
+      const { isMore, ...removed } = await removeExpired(retention, new Date());
+      if (removed.jobs + removed.workflows > 0) log.info(removed, 'what ended long ago was removed');
+      return isMore;
+    },
+    everyMilliseconds: 600_000,
+    afterErrorMilliseconds: 60_000,
+    onError: (error) => log.warn({ error: String(error) }, 'the regular cleaning failed; it is tried again'),
+  });
+  const listening = await listen(database, placementChannel, () => loop.wake(), log);
+  return {
+    failed: never,
+    stop: async () => {
+      await Promise.all([listening.unlisten(), loop.stop(), cleaning.stop()]);
+      await election.close();
+    },
+  };
+}
+
+function createClient({ temporal: { namespace }, secrets }: Config, connection: NativeConnection): Client {
+  return new Client({ connection, namespace, dataConverter: dataConverter(secrets.keys) });
+}
+
+const never = new Promise<void>(() => {});
+
+function runWorker(worker: Worker): RunningRole {
+  const running = worker.run();
+  return {
+    failed: running,
+    async stop() {
+      if (worker.getState() === 'RUNNING') worker.shutdown();
+      await running;
+    },
+  };
+}
+
+/** postgres.js listens again by itself after the connection was lost. */
+async function listen(database: Connection, channel: string, onNotify: () => void, log: Logger) {
+  for (;;) {
+    try {
+      return await database.sql.listen(channel, onNotify, onNotify);
+    } catch (error) {
+      log.warn({ error: String(error) }, 'the database does not answer yet');
+      await pause(500);
+    }
+  }
+}

@@ -1,0 +1,91 @@
+/** The activities as workflows call them: which queue, how long, how often again. Types only: no activity code is bundled. */
+import { proxyActivities, proxyLocalActivities } from '@temporalio/workflow';
+import { taskQueues } from '../domain/queues.ts';
+import type { CallActivities, CallRecordActivities } from '../activities/calls.ts';
+import type { DagActivities } from '../activities/dag.ts';
+import type { HostActivities } from '../activities/host.ts';
+import type { MachineActivities } from '../activities/machine.ts';
+import type { NotificationActivities } from '../activities/notifications.ts';
+import type { RecordActivities } from '../activities/records.ts';
+import type { StorageActivities } from '../activities/storage.ts';
+
+/** Short database work, done inside the workflow task: half the cost of an activity. Retried until the database answers. */
+export const records = proxyLocalActivities<RecordActivities>({
+  startToCloseTimeout: '10 seconds',
+  retry: { initialInterval: '200 milliseconds', backoffCoefficient: 2, maximumInterval: '5 seconds' },
+});
+
+/** The same for workflows of users. */
+export const dags = proxyLocalActivities<
+  Pick<DagActivities, 'openDag' | 'releaseNodes' | 'openShard' | 'gather' | 'endDag'>
+>({
+  startToCloseTimeout: '10 seconds',
+  retry: { initialInterval: '200 milliseconds', backoffCoefficient: 2, maximumInterval: '5 seconds' },
+});
+
+/** Writes about as many rows as a workflow has jobs: minutes for the largest. What was done is found by a repeat. */
+export const dagRows = proxyActivities<Pick<DagActivities, 'expandDag' | 'closeJobs'>>({
+  taskQueue: taskQueues.workflows,
+  startToCloseTimeout: '1 hour',
+  heartbeatTimeout: '20 seconds',
+  retry: { initialInterval: '200 milliseconds', backoffCoefficient: 2, maximumInterval: '5 seconds' },
+});
+
+const hostRetry = { initialInterval: '1 second', backoffCoefficient: 2, maximumInterval: '15 seconds' } as const;
+
+/** Starting and killing: seconds of work, repeated until the machine answers or is given up by its follower. */
+export const hosts = proxyActivities<Pick<HostActivities, 'startTask' | 'killRun'>>({
+  taskQueue: taskQueues.hosts,
+  startToCloseTimeout: '10 minutes',
+  // A worker that dies in the middle is noticed by this, not by the long end.
+  heartbeatTimeout: '10 seconds',
+  retry: hostRetry,
+});
+
+/** What users ask of running jobs: somebody waits for it, so it is given up soon where no worker or machine answers. */
+export const calls = proxyActivities<CallActivities>({
+  taskQueue: taskQueues.hosts,
+  scheduleToCloseTimeout: '5 minutes',
+  heartbeatTimeout: '10 seconds',
+  cancellationType: 'TRY_CANCEL',
+  retry: hostRetry,
+});
+
+export const callRecords = proxyLocalActivities<CallRecordActivities>({
+  startToCloseTimeout: '10 seconds',
+  retry: { initialInterval: '200 milliseconds', backoffCoefficient: 2, maximumInterval: '5 seconds' },
+});
+
+/** Moving data: may take long, heartbeats, can be ended at once. */
+export const transfers = proxyActivities<
+  StorageActivities & Pick<HostActivities, 'stageIn' | 'pullImage' | 'stageOut'>
+>({
+  taskQueue: taskQueues.hosts,
+  startToCloseTimeout: '6 hours',
+  heartbeatTimeout: '20 seconds',
+  cancellationType: 'TRY_CANCEL',
+  retry: hostRetry,
+});
+
+/** The one long activity of a machine. A dead worker is noticed by the heartbeat, and another takes over. */
+export const machines = proxyActivities<MachineActivities>({
+  taskQueue: taskQueues.hosts,
+  startToCloseTimeout: '1 day',
+  heartbeatTimeout: '12 seconds',
+  cancellationType: 'WAIT_CANCELLATION_COMPLETED',
+  retry: { initialInterval: '500 milliseconds', backoffCoefficient: 1.5, maximumInterval: '5 seconds' },
+});
+
+/** For more than a day, at the end once an hour: a mail server may be away for a night, an address for longer is gone. */
+export const notifications = proxyActivities<Pick<NotificationActivities, 'notify'>>({
+  taskQueue: taskQueues.notifications,
+  startToCloseTimeout: '2 minutes',
+  scheduleToCloseTimeout: '30 hours',
+  retry: { initialInterval: '2 seconds', backoffCoefficient: 2, maximumInterval: '1 hour' },
+});
+
+export const notificationRecords = proxyActivities<Pick<NotificationActivities, 'giveUpNotifying'>>({
+  taskQueue: taskQueues.notifications,
+  startToCloseTimeout: '10 seconds',
+  retry: { initialInterval: '200 milliseconds', backoffCoefficient: 2, maximumInterval: '1 minute' },
+});

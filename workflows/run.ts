@@ -1,0 +1,284 @@
+/**
+ * One attempt of a job on its machine: mount its storage, stage in, have the images, start the sidecars, run the tasks in
+ * order, stage out, unmount.
+ * Says how it went; what that means for the job is decided elsewhere. Ends early only when the machine or the run is lost.
+ */
+import { CancellationScope, condition } from '@temporalio/workflow';
+import type { TaskExecution, TaskResult } from '../domain/execution.ts';
+import type { RunReport } from '../domain/job-outcome.ts';
+import type { AttemptRef, JobPlan, JobView, PullAnswer, RunLost } from '../domain/job-messages.ts';
+import { launchIndex } from '../domain/launch.ts';
+import { hosts, transfers } from './activities.ts';
+
+/** What the outside told about this attempt so far; filled by signal handlers. */
+export interface RunNews {
+  finished: Map<number, TaskResult>;
+  lost?: RunLost;
+}
+
+export type RunEnd =
+  { kind: 'lost'; lost: RunLost; report: RunReport } | { kind: 'ended'; report: RunReport; timing: Timing };
+
+export interface Timing {
+  stageInSeconds?: number;
+  stageOutSeconds?: number;
+}
+
+/** The machine enforces the walltime; a machine that forgot is asked to kill the run this much later. */
+const backstopSeconds = 300;
+/** How much longer than the walltime a sidecar may live: images of the tasks beside it have to be pulled meanwhile. */
+const sidecarSeconds = 24 * 3600;
+
+export async function runAttempt(
+  plan: JobPlan,
+  ref: AttemptRef,
+  news: RunNews,
+  tell: (view: Partial<JobView>) => void,
+): Promise<RunEnd> {
+  const report: RunReport = { tasks: [], stageOutFailures: [] };
+  const timing: Timing = {};
+  try {
+    if (plan.hasStorage && !(await mount(ref, news, report, tell))) return { kind: 'ended', report, timing };
+    await work(plan, ref, news, report, timing, tell);
+    if (plan.hasStorage) {
+      tell({ phase: 'unmounting' });
+      const unmounted = await unlessLost(news, () => transfers.unmountStorage(ref));
+      if (unmounted.kind === 'failed') report.stageOutFailures.push({ cause: 'upload', detail: unmounted.detail });
+    }
+    return { kind: 'ended', report, timing };
+  } catch (error) {
+    if (error instanceof Lost) return { kind: 'lost', lost: error.lost, report };
+    throw error;
+  }
+}
+
+/** Returns whether anything else can be done. */
+async function mount(
+  ref: AttemptRef,
+  news: RunNews,
+  report: RunReport,
+  tell: (view: Partial<JobView>) => void,
+): Promise<boolean> {
+  tell({ phase: 'mounting' });
+  const mounted = await unlessLost(news, () => transfers.mountStorage(ref));
+  if (mounted.kind === 'killed') throw ended(ref, 'its storage was mounted');
+  if (mounted.kind === 'failed') report.mountFailure = mounted;
+  return mounted.kind === 'mounted';
+}
+
+/** What the machine does for the job, between the mount and the unmount of its storage where it has one. */
+async function work(
+  plan: JobPlan,
+  ref: AttemptRef,
+  news: RunNews,
+  report: RunReport,
+  timing: Timing,
+  tell: (view: Partial<JobView>) => void,
+): Promise<void> {
+  if (plan.hasArtifacts) {
+    tell({ phase: 'stagingIn' });
+    const stagedIn = await unlessLost(news, () => transfers.stageIn(ref));
+    timing.stageInSeconds = stagedIn.seconds;
+    if (stagedIn.kind === 'failed') {
+      report.stageInFailure = stagedIn;
+      return;
+    }
+  }
+  await runTasks(plan, ref, news, report, tell);
+  // Nothing is started after the tasks: ending the run ends what runs beside them, before its output is delivered.
+  if (plan.sidecars) await unlessLost(news, () => hosts.killRun(tasksOf(plan, ref)));
+  if (plan.hasOutputs) {
+    tell({ phase: 'stagingOut' });
+    const stagedOut = await unlessLost(news, () => transfers.stageOut(ref));
+    timing.stageOutSeconds = stagedOut.seconds;
+    report.stageOutFailures = stagedOut.failures;
+  }
+}
+
+/** To be killed while the run goes on: its storage is still to take what was written. */
+const tasksOf = (plan: JobPlan, ref: AttemptRef) => (plan.hasStorage ? { ...ref, keepStorage: true as const } : ref);
+
+async function runTasks(
+  plan: JobPlan,
+  ref: AttemptRef,
+  news: RunNews,
+  report: RunReport,
+  tell: (view: Partial<JobView>) => void,
+): Promise<void> {
+  const { sidecars = [] } = plan;
+  if (!(await startSidecars(plan, ref, news, report, tell))) return;
+  let walltimeLeft = plan.walltimeSeconds;
+  for (let taskIndex = 0; taskIndex < plan.taskCount; taskIndex += 1) {
+    if (sidecars.includes(taskIndex)) continue;
+    const task: TaskExecution = {};
+    report.tasks.push(task);
+    for (let retry = 0; ; retry += 1) {
+      const which = { taskIndex, retry, walltimeSeconds: walltimeLeft };
+      const started = await launch(ref, which, task, news, tell);
+      const result = started.kind === 'started' ? await finished(plan, ref, which, news) : started;
+      if (result.kind === 'pullFailed') {
+        report.imagePullFailure = { detail: result.detail };
+        break;
+      }
+      if (retry > 0) task.retries = retry;
+      else task.retries = 0;
+      recordResult(task, result.result);
+      walltimeLeft -= result.result.endedAt - result.result.startedAt;
+      if (result.result.cause === 'walltime' || result.result.cause === 'memory') report.limit = result.result.cause;
+      else if (overLimit(sidecars, news)) {
+        report.limit = 'memory';
+        task.error = 'MemoryLimitExceeded';
+      }
+      if (report.limit) return;
+      if (result.result.exitCode === 0 || retry >= plan.policies.maximumTaskRetries || walltimeLeft < 1) break;
+    }
+    const failed = task.exitCode !== 0;
+    if (failed && !plan.policies.ignoreTaskFailures) return;
+  }
+}
+
+/** Returns whether the tasks can be started. A sidecar that ends early is left alone. */
+async function startSidecars(
+  plan: JobPlan,
+  ref: AttemptRef,
+  news: RunNews,
+  report: RunReport,
+  tell: (view: Partial<JobView>) => void,
+): Promise<boolean> {
+  for (const taskIndex of plan.sidecars ?? []) {
+    const which = { taskIndex, retry: 0, walltimeSeconds: plan.walltimeSeconds + sidecarSeconds };
+    const started = await launch(ref, which, {}, news, tell);
+    if (started.kind === 'pullFailed') {
+      report.imagePullFailure = { detail: started.detail };
+      return false;
+    }
+  }
+  return true;
+}
+
+/** The memory is the job's, whoever of those that run at one time took it. */
+function overLimit(sidecars: number[], news: RunNews): boolean {
+  return sidecars.some((index) => news.finished.get(launchIndex(index, 0))?.cause === 'memory');
+}
+
+type LaunchEnd = { kind: 'finished'; result: TaskResult } | { kind: 'pullFailed'; detail: string };
+type Launched = { kind: 'started' } | LaunchEnd;
+
+async function launch(
+  ref: AttemptRef,
+  which: { taskIndex: number; retry: number; walltimeSeconds: number },
+  task: TaskExecution,
+  news: RunNews,
+  tell: (view: Partial<JobView>) => void,
+): Promise<Launched> {
+  for (;;) {
+    const answer = await unlessLost(news, () => hosts.startTask({ ...ref, ...which }));
+    switch (answer.kind) {
+      case 'imageMissing': {
+        tell({ phase: 'pulling' });
+        const pulled = await unlessLost(news, () => transfers.pullImage({ ...ref, taskIndex: which.taskIndex }));
+        keepPull(task, pulled);
+        if (pulled.kind === 'failed') return { kind: 'pullFailed', detail: pulled.detail };
+        continue;
+      }
+      case 'started': {
+        tell({ phase: 'running', taskIndex: which.taskIndex });
+        task.imagePullStatus ??= 'cached';
+        return { kind: 'started' };
+      }
+      case 'finished':
+        tell({ phase: 'running', taskIndex: which.taskIndex });
+        return { kind: 'finished', result: answer.result };
+      case 'deleted':
+        throw new DeletionRequested();
+      // A later attempt or a deletion owns the job now; its own path brings this workflow to its end.
+      case 'killed':
+      case 'stale':
+        throw ended(ref, `task ${which.taskIndex} started`);
+    }
+  }
+}
+
+const ended = ({ attempt }: AttemptRef, what: string): Lost =>
+  new Lost({ attempt, cause: 'taskLost', detail: `the run was ended before ${what}` });
+
+async function finished(
+  plan: JobPlan,
+  ref: AttemptRef,
+  { taskIndex, retry, walltimeSeconds }: { taskIndex: number; retry: number; walltimeSeconds: number },
+  news: RunNews,
+): Promise<LaunchEnd> {
+  const { sidecars = [] } = plan;
+  const index = launchIndex(taskIndex, retry);
+  const isOver = () => news.finished.has(index) || news.lost !== undefined;
+  const isOverOrMust = () => isOver() || overLimit(sidecars, news);
+  await condition(isOverOrMust, (walltimeSeconds + backstopSeconds) * 1000);
+  if (!isOver()) {
+    await unlessLost(news, () => hosts.killRun(tasksOf(plan, ref)));
+    if (!(await condition(isOver, backstopSeconds * 1000))) {
+      throw new Lost({
+        attempt: ref.attempt,
+        cause: 'taskLost',
+        detail: 'the machine gave no result after the walltime',
+      });
+    }
+  }
+  // A result that arrived counts even if the machine was lost right after.
+  const result = news.finished.get(index);
+  if (result) return { kind: 'finished', result };
+  throw new Lost(news.lost!);
+}
+
+function recordResult(task: TaskExecution, result: TaskResult): void {
+  task.exitCode = result.exitCode;
+  task.wallTimeUsage = round(result.endedAt - result.startedAt);
+  task.cpuTimeUsage = round(result.cpuSeconds);
+  task.maxResidentSetSizeKB = result.maxResidentSetSizeKb;
+  if (result.cause === 'walltime') task.error = 'WallTimeLimitExceeded';
+  if (result.cause === 'memory') task.error = 'MemoryLimitExceeded';
+}
+
+function keepPull(task: TaskExecution, pulled: PullAnswer): void {
+  if (pulled.kind === 'failed') task.imagePullStatus = 'failed';
+  else Object.assign(task, pulled.image);
+}
+
+const round = (seconds: number): number => Math.round(seconds * 1000) / 1000;
+
+class Lost extends Error {
+  readonly lost: RunLost;
+  constructor(lost: RunLost) {
+    super(lost.detail);
+    this.lost = lost;
+  }
+}
+
+/** Thrown out of an attempt: the job is to be deleted, as by a cancellation. */
+export class DeletionRequested extends Error {}
+
+/** Work on a machine goes on until it answers, or until somebody says that the machine or the run is gone. */
+async function unlessLost<T>(news: RunNews, work: () => Promise<T>): Promise<T> {
+  if (news.lost) throw new Lost(news.lost);
+  const scope = new CancellationScope();
+  const working = scope.run(work);
+  // Also the watch for news must end with the work, or it would keep a condition alive in every job.
+  const watch = new CancellationScope();
+  const watching = watch
+    .run(() => condition(() => news.lost !== undefined))
+    .then(
+      () => 'lost' as const,
+      () => 'over' as const,
+    );
+  try {
+    const first = await Promise.race([working.then((value) => ({ value })), watching]);
+    if (first === 'lost') throw new Lost(news.lost!);
+    if (first === 'over') return await working;
+    return first.value;
+  } finally {
+    watch.cancel();
+    if (news.lost) {
+      scope.cancel();
+      working.catch(() => undefined);
+    }
+  }
+}
