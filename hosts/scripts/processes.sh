@@ -6,10 +6,25 @@ ticks_of() {
   ticks=
   { read -r stat_line <"/proc/$1/stat"; } 2>/dev/null || return 1
   # shellcheck disable=SC2086
-  set -- ${stat_line##*) }
-  case $1 in Z | X) return 1 ;; esac
-  ticks=${20:-}
+  set -- "$1" ${stat_line##*) }
+  case $2 in
+    X) return 1 ;;
+    Z) ! is_over "$1" || return 1 ;;
+  esac
+  ticks=${21:-}
   [ -n "$ticks" ]
+}
+
+# is_over PID: of a process whose state is that of a zombie, no thread lives. The state alone does not tell: it is that of
+# the first thread, which ends before the others, and also while another one replaces the process by a new program, as
+# container runtimes do when they start.
+is_over() {
+  set -- "$1" "/proc/$1/task/"*
+  [ $# -le 2 ] || return 1
+  # One thread: the last one of a dead process, or of the new program.
+  { read -r stat_line_now <"/proc/$1/stat"; } 2>/dev/null || return 0
+  case ${stat_line_now##*) } in Z*) return 0 ;; esac
+  return 1
 }
 
 # is_alive PID TICKS: it is still the process that was written down, not another one that got its number.
@@ -60,7 +75,8 @@ members() {
     member=${stat_file#/proc/} member=${member%/stat}
     # shellcheck disable=SC2086
     set -- "$1" ${stat_line##*) }
-    [ "${5:-}" != "$1" ] || [ "$2" = Z ] || session_members="$session_members $member"
+    [ "${5:-}" = "$1" ] || continue
+    [ "$2" = Z ] && is_over "$member" || session_members="$session_members $member"
   done
 }
 

@@ -46,6 +46,7 @@ pid_of() { # host pid of the node's process 1; fails if it is not running (guard
 # ---- base: built once ---------------------------------------------------------
 base() {
   [ -e "$TB/base/.ready" ] && return
+  mkdir -p "$TB"
   for x in mmdebstrap ethtool; do command -v $x >/dev/null || apt-get -q -o DPkg::Lock::Timeout=300 install -y --no-install-recommends $x >/dev/null; done
   [ -s "$TB/id_ed25519" ] || ssh-keygen -q -t ed25519 -N '' -C testbed -f "$TB/id_ed25519"
   rm -rf "$TB/base"

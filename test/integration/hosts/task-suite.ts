@@ -247,6 +247,30 @@ export function describeTasks(name: string, open: () => Promise<Transport>): voi
       expect(await observe(watch, run)).toMatchObject({ state: 'lost', detail: 'the machine restarted' });
     });
 
+    it('takes a process for alive while any thread of it is, and a zombie for dead', async () => {
+      // As a runtime that starts: its first thread has ended, and /proc calls the process a zombie.
+      const threads =
+        'import ctypes, threading, time; threading.Thread(target=time.sleep, args=(60,)).start(); ctypes.CDLL(None).pthread_exit(None)';
+      // A parent that does not wait for its child.
+      const zombie = 'import os, time; os.fork() or os._exit(0); time.sleep(60)';
+      const seen = await transport.shell(
+        `. lib/*/processes.sh
+         state_of() { read -r line <"/proc/$1/stat" && set -- \${line##*) } && state=$1; }
+         python3 -c '${threads}' & one=$!
+         python3 -c '${zombie}' & two=$!
+         until state_of "$one" && [ "$state" = Z ]; do sleep 0.05; done
+         dead=
+         until [ -n "$dead" ] && state_of "$dead" && [ "$state" = Z ]; do
+           sleep 0.05
+           read -r dead <"/proc/$two/task/$two/children"
+         done
+         ticks_of "$one" && is_alive "$one" "$ticks" && echo one lives
+         ticks_of "$dead" || echo the other is dead
+         kill -KILL "$one" "$two"`,
+      );
+      expect(seen).toBe('one lives\nthe other is dead\n');
+    });
+
     it('reads output by byte offset, exactly, while the task runs', async () => {
       const run = newRun();
       const line = 'head -c 100000 /dev/zero | tr "\\0" "\\377"; printf "\\n.\\nend\\n"; sleep 1';
@@ -263,8 +287,10 @@ export function describeTasks(name: string, open: () => Promise<Transport>): voi
     it('wakes every watch when a task ends, and none before', async () => {
       const second = await transport.another().watch(deployment);
       const run = newRun();
-      await transport.machine.startTask(run, launchOf(image, sh('sleep 0.5')));
+      await transport.machine.startTask(run, launchOf(image, sh('until [ -e go ]; do sleep 0.05; done')));
+      // What an earlier task told is not waited for; this one ends when it is told to.
       await Promise.all([watch.waitForChange(0), second.waitForChange(0)]);
+      await transport.shell(`: >runs/${runToken(run)}/home/go`);
       const began = Date.now();
       await Promise.all([watch.waitForChange(20_000), second.waitForChange(20_000)]);
       expect(Date.now() - began).toBeLessThan(10_000);
