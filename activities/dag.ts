@@ -38,14 +38,16 @@ export function createDagActivities(deps: DagDependencies): DagActivities {
     async openDag({ workflowId }) {
       const found = await findDag(db, workflowId);
       if (!found) throw ApplicationFailure.nonRetryable(`workflow ${workflowId} is not in the database`, 'NotFound');
-      const { status, plan } = found;
-      return isTerminal(status) ? { kind: 'closed', result: { workflowId, status } } : { kind: 'opened', plan };
+      const { status, plan, isDeleted } = found;
+      if (isTerminal(status)) return { kind: 'closed', result: { workflowId, status } };
+      return { kind: 'opened', plan, ...(isDeleted ? { isDeleted } : {}) };
     },
 
     async expandDag({ workflowId }) {
       await inBatches(() => db.$client.begin((sql) => expandNext(sql, workflowId, batchSize)));
       // So many new rows make the planner's picture of the table wrong, and pages of lists slow, until it looks again.
-      await db.$client`analyze jobs`;
+      // Who vacuums the table by hand is not waited for.
+      await db.$client`analyze (skip_locked) jobs`;
     },
 
     releaseNodes: ({ workflowId, nodes }) => releaseNodes(db, workflowId, nodes),

@@ -13,6 +13,7 @@ export interface FollowerDependencies {
   machineId: number;
   watch: MachineWatch;
   logBytesPerStream: number;
+  log: { warn(data: object, message: string): void };
 }
 
 /** With work there, a look this often catches what no wake-up told; without work, seldom. */
@@ -31,6 +32,8 @@ export class Follower {
   private readonly told = new Map<string, Set<number>>();
   /** Something is there to be copied still. */
   private hasMore = false;
+  /** What was last said of runs that could not be removed. */
+  private complaint: string | undefined;
 
   constructor(deps: FollowerDependencies) {
     this.deps = deps;
@@ -70,10 +73,23 @@ export class Follower {
       }),
     );
     if (leftOver.length > 0) {
-      await watch.remove(leftOver);
+      await this.clear(leftOver);
       for (const run of leftOver) this.forget(runToken(run));
     }
     return claimed.size > 0;
+  }
+
+  /** What can't be removed is tried again in each round, and keeps nothing else from being done. */
+  private async clear(leftOver: RunRef[]): Promise<void> {
+    try {
+      await this.deps.watch.remove(leftOver);
+    } catch (error) {
+      if (error instanceof HostError) throw error;
+      const { message } = error as Error;
+      if (message !== this.complaint)
+        this.deps.log.warn({ machineId: this.deps.machineId, error: message }, 'some runs are left');
+      this.complaint = message;
+    }
   }
 
   close(): void {

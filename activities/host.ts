@@ -4,7 +4,8 @@
  */
 import { ApplicationFailure } from '@temporalio/common';
 import { Context } from '@temporalio/activity';
-import type { Database } from '../db/connection.ts';
+import { DrizzleQueryError } from 'drizzle-orm';
+import { isUnavailable, type Database } from '../db/connection.ts';
 import { announcedChecksums } from '../db/uploads.ts';
 import { artifactObject, imageObject } from '../descriptions/object-names.ts';
 import { currentRun, markRunning, publishOutputs, type RunFacts } from '../db/execution.ts';
@@ -31,6 +32,7 @@ import { StorageError } from '../storage/errors.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { ImageMissing, imageRequest, objectKey } from './images.ts';
 import { preparation, taskLaunch } from './launch.ts';
+import { Troubles } from './troubles.ts';
 
 export interface HostDependencies {
   db: Database;
@@ -65,11 +67,6 @@ export interface HostActivities {
 const pullAttempts = 3;
 const refusedAttempts = 3;
 const unexpectedAttempts = 10;
-/**
- * Our own object store, being away, comes back: what a job computed, or waits for, is not given up for that. Tried at
- * least every 15 s (`hostRetry`), each time with a few attempts of the machine's own.
- */
-const storePatienceMs = 3600_000;
 /** Signed URLs outlive the longest transfer and its retries. */
 const urlSeconds = 24 * 3600;
 
@@ -81,7 +78,7 @@ export function createHostActivities(deps: HostDependencies): HostActivities {
 
   return {
     stageIn: (ref) =>
-      guarded(async () => {
+      guarded(async (troubles) => {
         const run = await requireCurrent(db, ref);
         await sayRunning(db, run, ref, new Date());
         const { description, owner, groups } = run.job;
@@ -121,12 +118,12 @@ export function createHostActivities(deps: HostDependencies): HostActivities {
         const staged = await machine.stageIn(runOf(ref), preparation(description), artifacts, cancellationSignal);
         if (staged.kind === 'done') return staged;
         const { step, detail, seconds, isAway, index } = staged;
-        if (isAway && keys[index] !== undefined && isPatient()) throw storeIsAway(detail);
+        if (isAway && keys[index] !== undefined && troubles.mayWaitForStore()) throw storeIsAway(detail);
         return { kind: 'failed', step, detail, seconds };
       }),
 
     pullImage: (ref) =>
-      guarded(async () => {
+      guarded(async (troubles) => {
         const run = await requireCurrent(db, ref);
         await sayRunning(db, run, ref, new Date());
         try {
@@ -155,8 +152,9 @@ export function createHostActivities(deps: HostDependencies): HostActivities {
           if (error instanceof ImageMissing) return { kind: 'failed', detail: error.message };
           if (!(error instanceof ImageError)) throw error;
           const isUploaded = imageObject(run.job.description.tasks[ref.taskIndex]!.image) !== undefined;
-          const isWorthATry = isUploaded ? isPatient() : Context.current().info.attempt < pullAttempts;
-          if (error.code === 'transient' && isWorthATry) throw error;
+          const isWorthATry = () => (isUploaded ? troubles.mayWaitForStore() : troubles.count('pull') < pullAttempts);
+          if (error.code === 'transient' && isWorthATry())
+            throw ApplicationFailure.retryable(error.message, 'ImageAway');
           return { kind: 'failed', detail: error.message };
         }
       }),
@@ -186,7 +184,8 @@ export function createHostActivities(deps: HostDependencies): HostActivities {
           throw error;
         });
         const { machineId } = run;
-        const cached = image && (await findImage(db, machineId, image.imageKey, deps.imageRefreshMinutes));
+        const refreshMinutes = ref.isPulled ? Infinity : deps.imageRefreshMinutes;
+        const cached = image && (await findImage(db, machineId, image.imageKey, refreshMinutes));
         if (!image || !cached) return { kind: 'imageMissing' };
         const machine = await deps.machine(machineId);
         const started = await machine.startTask(
@@ -227,7 +226,7 @@ export function createHostActivities(deps: HostDependencies): HostActivities {
       }),
 
     stageOut: (ref) =>
-      guarded(async () => {
+      guarded(async (troubles) => {
         const run = await requireCurrent(db, ref);
         const { description, uid } = run.job;
         const wanted = [
@@ -254,7 +253,7 @@ export function createHostActivities(deps: HostDependencies): HostActivities {
         const isRefused = failures.some(({ cause }) => cause === 'refused');
         const isAway = failures.some(({ cause }) => cause === 'upload');
         // The results stay on the machine meanwhile.
-        if ((isAway && isPatient()) || (isRefused && Context.current().info.attempt < refusedAttempts)) {
+        if ((isAway && troubles.mayWaitForStore()) || (isRefused && troubles.count('refused') < refusedAttempts)) {
           throw storeIsAway(failures.map(({ detail }) => detail).join('; '));
         }
         await publishOutputs(
@@ -332,29 +331,42 @@ export async function requireCurrent(db: Database, ref: AttemptRef): Promise<Run
   return run;
 }
 
-/** Whether this activity may wait longer for the object store. */
-const isPatient = (): boolean => Date.now() - Context.current().info.scheduledTimestampMs < storePatienceMs;
-
 const storeIsAway = (detail: string) => ApplicationFailure.retryable(detail, 'StoreIsAway');
 
 /**
- * Heartbeats while working; a host out of reach is tried for ever (its follower decides when it is lost), the object store
- * for as long as we are patient, anything else not.
+ * Heartbeats while working. A host out of reach is tried for ever (its follower decides when it is lost), our database too
+ * (nothing can be decided without it), the object store for as long as we are patient, anything else not. What our own
+ * end or the caller's cancels is no failure of the work.
  */
-export async function guarded<T>(work: () => Promise<T>): Promise<T> {
+export async function guarded<T>(work: (troubles: Troubles) => Promise<T>): Promise<T> {
   const context = Context.current();
-  const beat = setInterval(() => context.heartbeat({}), 3000);
+  const troubles = new Troubles(context.info.heartbeatDetails);
+  const beat = setInterval(() => context.heartbeat(troubles.told), 3000);
   try {
-    return await work();
+    return await work(troubles);
   } catch (error) {
-    if (error instanceof ApplicationFailure || (error instanceof HostError && error.code !== 'aborted')) throw error;
-    if (error instanceof StorageError && error.code === 'unavailable' && isPatient()) throw error;
-    if (context.info.attempt >= unexpectedAttempts) throw ApplicationFailure.nonRetryable(String(error), 'Unexpected');
+    const isFinal = !context.cancellationSignal.aborted && !mayBeTriedAgain(error, troubles);
+    // The worker sends the last heartbeat before it reports a failure.
+    context.heartbeat(troubles.told);
+    if (isFinal) throw ApplicationFailure.nonRetryable(wordsOf(error), 'Unexpected');
     throw error;
   } finally {
     clearInterval(beat);
   }
 }
+
+function mayBeTriedAgain(error: unknown, troubles: Troubles): boolean {
+  // It says itself whether it may.
+  if (error instanceof ApplicationFailure) return true;
+  if (error instanceof HostError && error.code !== 'aborted') return true;
+  if (isUnavailable(error)) return true;
+  if (error instanceof StorageError && error.code === 'unavailable' && troubles.mayWaitForStore()) return true;
+  return troubles.count('unexpected') < unexpectedAttempts;
+}
+
+/** For the user: a query of ours that failed is none of their business, but why it did is. */
+const wordsOf = (error: unknown): string =>
+  String(error instanceof DrizzleQueryError && error.cause ? error.cause : error);
 
 /** The last part of a URL's path, where it can be a file's name. */
 function fileNameOf(url: string): string {

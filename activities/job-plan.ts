@@ -57,6 +57,6 @@ export function candidateOf(job: JobRow, attempt: number): QueuedCandidate {
     regions: requirements.regions ?? [],
     preferredSites: preferences.sites ?? [],
     preferredRegions: preferences.regions ?? [],
-    runtimes: abilitiesFor(job.description),
+    abilities: abilitiesFor(job.description),
   };
 }

@@ -8,8 +8,9 @@ import { Context } from '@temporalio/activity';
 import type { Database } from '../db/connection.ts';
 import { activeRuns, findMachine, markOutOfReach, markReachable, markSeen } from '../db/machines.ts';
 import type { RunLost } from '../domain/job-messages.ts';
+import type { MachineFacts } from '../domain/machine.ts';
 import { HostError } from '../hosts/host.ts';
-import type { Machine } from '../hosts/machine.ts';
+import type { Machine, MachineWatch } from '../hosts/machine.ts';
 import type { Signals } from './signals.ts';
 import { Follower } from './follow.ts';
 
@@ -30,6 +31,7 @@ export interface MachineActivities {
 /** Long enough to cost nothing, short enough that histories of attempts stay small. */
 const shiftMilliseconds = 20 * 3600 * 1000;
 const reconnectMilliseconds = 1000;
+const tellAgainMilliseconds = 10_000;
 
 export function createMachineActivities(deps: MachineDependencies): MachineActivities {
   const { db, log } = deps;
@@ -44,15 +46,19 @@ export function createMachineActivities(deps: MachineDependencies): MachineActiv
       });
       let outOfSightSince: number | undefined;
       let isLost = false;
+      let toldAt = -Infinity;
       try {
         while (!isCancelled() && Date.now() < end) {
           const row = await findMachine(db, machineId);
-          if (!row || row.state === 'removed') return 'removed';
+          if (!row) return 'removed';
+          if (row.state === 'removed') {
+            await tellLost(deps, machineId, `machine ${row.name} was taken out of the configuration`);
+            return 'removed';
+          }
           isLost ||= row.state === 'lost';
           try {
-            const machine = await deps.machine(machineId);
-            const facts = await machine.probe();
-            const follower = new Follower({ ...deps, machineId, watch: await machine.watch(deps.deployment) });
+            const { facts, watch } = await reach(await deps.machine(machineId), deps.deployment);
+            const follower = new Follower({ ...deps, machineId, watch });
             try {
               // First round before it may get work: what was left there by lost attempts goes away.
               await follower.round();
@@ -77,7 +83,12 @@ export function createMachineActivities(deps: MachineDependencies): MachineActiv
             if (!isLost) await markOutOfReach(db, machineId, 'unreachable', error.message);
             if (!isLost && seconds >= deps.machineLostAfterSeconds) {
               isLost = true;
-              await giveUp(deps, machineId, row.name, error.message);
+              await markOutOfReach(db, machineId, 'lost', error.message);
+            }
+            // Again and again: some were not told when we died in the middle, or had no execution yet that could hear it.
+            if (isLost && Date.now() - toldAt >= tellAgainMilliseconds) {
+              await tellLost(deps, machineId, `machine ${row.name} was lost: ${error.message}`);
+              toldAt = Date.now();
             }
             await Promise.race([pause(reconnectMilliseconds), aborted]);
           }
@@ -92,10 +103,18 @@ export function createMachineActivities(deps: MachineDependencies): MachineActiv
   };
 }
 
-/** Nothing more is placed there, and every job that is there is told to go elsewhere. */
-async function giveUp(deps: MachineDependencies, machineId: number, name: string, error: string): Promise<void> {
-  await markOutOfReach(deps.db, machineId, 'lost', error);
-  const detail = `machine ${name} was lost: ${error}`;
+/** @throws HostError also when the machine answers, but can't be used: its disk may be full, or only be read. */
+async function reach(machine: Machine, deployment: string): Promise<{ facts: MachineFacts; watch: MachineWatch }> {
+  try {
+    return { facts: await machine.probe(), watch: await machine.watch(deployment) };
+  } catch (error) {
+    if (error instanceof HostError) throw error;
+    throw new HostError('unreachable', (error as Error).message, { cause: error });
+  }
+}
+
+/** Every job that is there is told to go elsewhere. Who was told gives up its claim, so that this comes to an end. */
+async function tellLost(deps: MachineDependencies, machineId: number, detail: string): Promise<void> {
   for (const run of await activeRuns(deps.db, machineId)) {
     const lost: RunLost = { attempt: run.attempt, cause: 'machineLost', detail };
     await deps.signals.runLost(run.temporalId, lost);

@@ -6,7 +6,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import { Context } from '@temporalio/activity';
 import type { Database, Transaction } from '../db/connection.ts';
 import { beginFirstAttempt, endAttempt, endJob, findJob, lockJob, tellWaiting, type JobRow } from '../db/execution.ts';
-import { findPlacement, release } from '../db/placements.ts';
+import { findPlacement, lockPlacements, release } from '../db/placements.ts';
 import type { Sealing } from '../secrets/sealing.ts';
 import { submitJob } from '../db/submissions.ts';
 import { parseJobDescription } from '../descriptions/job.ts';
@@ -72,7 +72,12 @@ export function createRecordActivities(deps: RecordDependencies): RecordActiviti
       return db.transaction(async (tx) => {
         await endAttempt(tx, { jobId, attempt, outcome: cause, detail, retries });
         const job = existing(await lockJob(tx, jobId), jobId);
+        // Before the machine's row, which `release` takes: whoever places takes them in this order.
+        await lockPlacements(tx);
         await release(tx, { jobId, attempt });
+        // A repeat that comes late must not take a place for what has ended, or goes on elsewhere.
+        if (isTerminal(job.status) || job.attempt !== attempt + 1)
+          return { kind: 'refused', detail: 'the job went on' };
         return askAgain(tx, job, attempt + 1);
       });
     },

@@ -42,8 +42,9 @@ async function main(): Promise<void> {
     fetch: app.fetch,
     hostname,
     port,
-    // Uploads to the local store may take longer than the five minutes Node gives a request.
-    serverOptions: { requestTimeout: 0 },
+    // Uploads to the local store may take longer than the five minutes Node gives a request. A connection is kept for
+    // longer than proxies and clients keep theirs: who closes first must not be us, in the moment of a next request.
+    serverOptions: { requestTimeout: 0, keepAliveTimeout: 75_000 },
   });
   log.info({ hostname, port }, 'listening');
   while (!isReady && !stopping.signal.aborted) {

@@ -282,6 +282,7 @@ const sections = v.strictObject({
       ]),
       maxCachedWorkflows: v.optional(count, 2000),
       concurrentHostActivities: v.optional(count, 100),
+      concurrentTransfers: v.optional(count, 100),
     }),
     {},
   ),

@@ -1,4 +1,5 @@
 /** What a user asks of jobs that exist already, beside what all in the queue have in common. */
+import { sql } from 'drizzle-orm';
 import { reasons } from '../domain/reasons.ts';
 import type { Database } from './connection.ts';
 import { markDeleted } from './queue-requests.ts';
@@ -10,6 +11,11 @@ import { endUnbegun } from './unrun-jobs.ts';
  */
 export async function requestDeletion(db: Database, owner: string, ids: number[]): Promise<number> {
   return db.transaction(async (tx) => {
+    // All of them first, and in order: who ends one of them meanwhile has its row, and then wants its workflow's.
+    await tx.execute(sql`
+      select from jobs where owner = ${owner} and in_queue
+        and id in (select jsonb_array_elements_text(${JSON.stringify(ids)}::jsonb)::int)
+      order by id for update`);
     const how = { status: 'deleted', reason: reasons.deletedByUser, detail: null } as const;
     const ended = await endUnbegun(tx, { ids, owner }, how);
     return ended + (await markDeleted(tx, 'job', owner, ids));

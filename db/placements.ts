@@ -41,7 +41,7 @@ export async function placeableMachines(tx: Transaction): Promise<PlaceableMachi
     region: row.region,
     isReady: row.state === 'ready',
     isLost: row.state === 'lost',
-    ...(row.facts ? { runtimes: abilitiesOf(row.facts) } : {}),
+    ...(row.facts ? { abilities: abilitiesOf(row.facts) } : {}),
     ...(row.facts?.unableToRun ? { unableToRun: row.facts.unableToRun } : {}),
     total: { cpus: row.cpus, memory: row.memory, disk: row.disk },
     free: { cpus: row.freeCpus, memory: row.freeMemory, disk: row.freeDisk },
@@ -62,10 +62,10 @@ export async function enqueueShard(tx: Transaction, request: ShardRequest, refus
   await tx.execute(sql`
     with asked as (
       insert into placement_requests (job_id, attempt, temporal_id, is_of_shard, owner, priority, sizes, sites, regions,
-        preferred_sites, preferred_regions, runtimes, waits_out, refusal, expires_at)
+        preferred_sites, preferred_regions, abilities, waits_out, refusal, expires_at)
       select id, ${attempt}::int, ${temporalId}, true, ${owner}, ${priority}::int, ${JSON.stringify(sizes)}::jsonb,
         ${list(request.sites)}, ${list(request.regions)}, ${list(request.preferredSites)}, ${list(request.preferredRegions)},
-        ${list(request.runtimes)}, ${request.waitsOut}, ${refusal}, now() + ${queueSeconds ?? null}::float8 * interval '1 second'
+        ${list(request.abilities)}, ${request.waitsOut}, ${refusal}, now() + ${queueSeconds ?? null}::float8 * interval '1 second'
       from (select jsonb_array_elements_text(${JSON.stringify(jobIds)}::jsonb)::int as id) asking order by id
       on conflict (job_id, attempt) do nothing returning job_id
     ), explained as (
@@ -85,7 +85,7 @@ export async function expiredJobs(tx: Transaction, limit: number): Promise<numbe
 export async function enqueue(tx: Transaction, request: QueuedCandidate, refusal: string): Promise<void> {
   const { jobId, attempt, temporalId, owner, priority, sizes, sites, regions, preferredSites, preferredRegions } =
     request;
-  const { runtimes, waitsOut } = request;
+  const { abilities, waitsOut } = request;
   const values = {
     jobId,
     attempt,
@@ -97,7 +97,7 @@ export async function enqueue(tx: Transaction, request: QueuedCandidate, refusal
     regions,
     preferredSites,
     preferredRegions,
-    runtimes,
+    abilities,
     waitsOut,
   };
   const asked = tx
@@ -116,7 +116,7 @@ export async function impatientRequests(tx: Transaction): Promise<ImpatientReque
       sizes: placementRequests.sizes,
       sites: placementRequests.sites,
       regions: placementRequests.regions,
-      runtimes: placementRequests.runtimes,
+      abilities: placementRequests.abilities,
       waitsOut: placementRequests.waitsOut,
     })
     .from(placementRequests)
@@ -132,7 +132,7 @@ export interface Asking {
 
 /** Some of those who ask for just that, first those who asked first. */
 export async function findAsking(tx: Transaction, asked: ImpatientRequest, limit: number): Promise<Asking[]> {
-  const { sizes, sites, regions, runtimes } = asked;
+  const { sizes, sites, regions, abilities } = asked;
   const { id, jobId, isOfShard } = placementRequests;
   return tx
     .select({ id, jobId, isOfShard })
@@ -143,7 +143,7 @@ export async function findAsking(tx: Transaction, asked: ImpatientRequest, limit
         sql`${placementRequests.sizes} = ${JSON.stringify(sizes)}::jsonb`,
         eq(placementRequests.sites, sites),
         eq(placementRequests.regions, regions),
-        eq(placementRequests.runtimes, runtimes),
+        eq(placementRequests.abilities, abilities),
       ),
     )
     .orderBy(id)
@@ -208,7 +208,7 @@ export async function queuePage(
       ) waiting
     )
     select id::float8 as id, job_id, attempt, owner, priority, sizes, sites, regions, preferred_sites, preferred_regions,
-      runtimes, waits_out, temporal_id, refusal, rank
+      abilities, waits_out, temporal_id, refusal, rank
     from turns
     ${after ? sql`where (rank, id) > (${after.rank}, ${after.id})` : sql``}
     order by rank, id limit ${page.size}`);
@@ -225,7 +225,7 @@ export async function queuePage(
         regions: row['regions'],
         preferredSites: row['preferred_sites'],
         preferredRegions: row['preferred_regions'],
-        runtimes: row['runtimes'],
+        abilities: row['abilities'],
         waitsOut: row['waits_out'],
         temporalId: row['temporal_id'],
         refusal: row['refusal'],

@@ -28,9 +28,9 @@ export async function markDeleted(
         and id in (select jsonb_array_elements_text(${JSON.stringify(ids)}::jsonb)::int)
       order by id for update
     ), marked as (
-      update ${name} as it set delete_requested_at = now() from found
-      where it.id = found.id and is_unfinished and is_new
-      returning it.id, it.temporal_id
+      update ${name} as it set delete_requested_at = coalesce(it.delete_requested_at, now()) from found
+      where it.id = found.id and is_unfinished
+      returning it.id, it.temporal_id, is_new
     ), left_queue as (
       update ${name} as it set in_queue = false, leave_in_queue = false from found
       where it.id = found.id and not is_unfinished
@@ -38,7 +38,7 @@ export async function markDeleted(
       insert into outbox (kind, target, payload)
       select ${message}, temporal_id, jsonb_build_object(${idMember}::text, id) from marked
     ), event as (
-      insert into job_events (job_id, kind) select id, 'deleteRequested' from marked where ${what === 'job'}
+      insert into job_events (job_id, kind) select id, 'deleteRequested' from marked where is_new and ${what === 'job'}
     )
     select count(*)::int as count from found`);
   return row?.count ?? 0;

@@ -278,6 +278,8 @@ export const outbox = pgTable('outbox', {
   target: text('target').notNull(),
   payload: jsonb('payload').$type<Record<string, unknown>>().notNull().default({}),
   createdAt: moment('created_at').notNull().defaultNow(),
+  /** Later than `createdAt` where Temporal refused it: until then others go first. */
+  dueAt: moment('due_at').notNull().defaultNow(),
 });
 
 export const idempotencyKeys = pgTable(
@@ -351,8 +353,8 @@ export const placementRequests = pgTable(
     regions: text('regions').array().notNull().default([]),
     preferredSites: text('preferred_sites').array().notNull().default([]),
     preferredRegions: text('preferred_regions').array().notNull().default([]),
-    /** Container runtimes that the machine must have, and what mounts the job's storage. */
-    runtimes: text('runtimes').array().notNull().default([]),
+    /** What the machine must have: see `abilitiesFor` in domain/abilities.ts. */
+    abilities: text('abilities').array().notNull().default([]),
     requestedAt: moment('requested_at').notNull().defaultNow(),
     /** Before it leaves the queue by itself. */
     waitsOut: text('waits_out').$type<WaitsOut>().notNull(),

@@ -12,16 +12,17 @@ import type { Database, Transaction } from './connection.ts';
 export async function findDag(
   db: Database,
   workflowId: number,
-): Promise<{ status: JobStatus; plan: DagPlan } | undefined> {
+): Promise<{ status: JobStatus; isDeleted: boolean; plan: DagPlan } | undefined> {
   const client = db.$client;
-  const [workflow] = await client<{ status: JobStatus; isExpanded: boolean; owner: string }[]>`
-    select status, is_expanded as "isExpanded", owner from workflows where id = ${workflowId}`;
+  const [workflow] = await client<{ status: JobStatus; isExpanded: boolean; isDeleted: boolean; owner: string }[]>`
+    select status, is_expanded as "isExpanded", delete_requested_at is not null as "isDeleted", owner
+    from workflows where id = ${workflowId}`;
   if (!workflow) return undefined;
-  const { status, isExpanded, owner } = workflow;
+  const { status, isExpanded, isDeleted, owner } = workflow;
   const nodes = await client<DagPlan['nodes']>`
     select left(name, 100) as name, first_job_id as "firstJobId", count, parents, done + left_out = count as "isDone"
     from workflow_nodes where workflow_id = ${workflowId} order by node`;
-  return { status, plan: { workflowId, owner, isExpanded, nodes: [...nodes] } };
+  return { status, isDeleted, plan: { workflowId, owner, isExpanded, nodes: [...nodes] } };
 }
 
 /** The jobs of these nodes may run from now on. Repeats are harmless: a node is released once. */

@@ -83,6 +83,8 @@ export interface LaunchRef extends AttemptRef {
   retry: number;
   /** What is left of the walltime. */
   walltimeSeconds: number;
+  /** The image was pulled for this launch: it is new enough. */
+  isPulled?: true;
 }
 
 export type LaunchAnswer =

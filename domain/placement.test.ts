@@ -27,7 +27,7 @@ function candidate(jobId: number, cpus: number | number[], more: Partial<Placeme
     regions: [],
     preferredSites: [],
     preferredRegions: [],
-    runtimes: [],
+    abilities: [],
     ...more,
   };
 }
@@ -55,9 +55,9 @@ describe('placement', () => {
   });
 
   it('takes no machine that lacks a runtime, and says so when all do', () => {
-    const plain = machine(1, 8, 1, { runtimes: ['singularity'] });
-    const asked = candidate(1, 1, { runtimes: ['singularity', 'udocker'] });
-    expect(decide([asked], [plain, machine(2, 8, 8, { runtimes: ['singularity', 'udocker'] })])[0]).toMatchObject({
+    const plain = machine(1, 8, 1, { abilities: ['singularity'] });
+    const asked = candidate(1, 1, { abilities: ['singularity', 'udocker'] });
+    expect(decide([asked], [plain, machine(2, 8, 8, { abilities: ['singularity', 'udocker'] })])[0]).toMatchObject({
       kind: 'place',
       machineId: 2,
     });
@@ -65,12 +65,12 @@ describe('placement', () => {
       kind: 'never',
       reason: 'no machine that may run it has udocker',
     });
-    const broken = machine(3, 8, 8, { runtimes: ['singularity'], unableToRun: { udocker: 'docker: no daemon' } });
+    const broken = machine(3, 8, 8, { abilities: ['singularity'], unableToRun: { udocker: 'docker: no daemon' } });
     expect(decide([asked], [plain, broken])[0]).toMatchObject({
       reason: 'no machine that may run it has udocker (docker: no daemon)',
     });
     // So with what mounts the storage of a job.
-    const mounting = candidate(2, 1, { runtimes: ['singularity', mountAbility('webdav')] });
+    const mounting = candidate(2, 1, { abilities: ['singularity', mountAbility('webdav')] });
     expect(decide([mounting], [plain])[0]).toMatchObject({
       kind: 'never',
       reason: 'no machine that may run it has webdav mounts',

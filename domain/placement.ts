@@ -23,7 +23,7 @@ export interface PlacementCandidate {
   preferredSites: string[];
   preferredRegions: string[];
   /** Container runtimes that its tasks ask for, `appsOfImages`, and what mounts its storage. */
-  runtimes: string[];
+  abilities: string[];
 }
 
 export interface PlaceableMachine {
@@ -34,7 +34,7 @@ export interface PlaceableMachine {
   /** Out of reach for so long that what ran there is started again elsewhere. */
   isLost?: boolean;
   /** What it was found to have; undefined: it was never seen. */
-  runtimes?: string[];
+  abilities?: string[];
   /** Why some of what it was configured for can't be used there. */
   unableToRun?: Record<string, string>;
   total: Capacity;
@@ -102,17 +102,17 @@ function isAllowed(candidate: PlacementCandidate, machine: PlaceableMachine): bo
   return candidate.regions.length === 0 || (machine.region !== null && candidate.regions.includes(machine.region));
 }
 
-function lacking({ runtimes }: PlacementCandidate, machine: PlaceableMachine): string[] {
-  return machine.runtimes ? runtimes.filter((runtime) => !machine.runtimes!.includes(runtime)) : [];
+function lacking({ abilities }: PlacementCandidate, machine: PlaceableMachine): string[] {
+  return machine.abilities ? abilities.filter((ability) => !machine.abilities!.includes(ability)) : [];
 }
 
 function notEquipped(candidate: PlacementCandidate, machines: PlaceableMachine[]): string {
-  const missing = candidate.runtimes.filter((runtime) =>
-    machines.every((machine) => lacking(candidate, machine).includes(runtime)),
+  const missing = candidate.abilities.filter((ability) =>
+    machines.every((machine) => lacking(candidate, machine).includes(ability)),
   );
-  const what = (missing.length > 0 ? missing : candidate.runtimes).map((runtime) => {
-    const reason = machines.map(({ unableToRun }) => unableToRun?.[runtime]).find((each) => each !== undefined);
-    return reason === undefined ? runtime : `${runtime} (${reason})`;
+  const what = (missing.length > 0 ? missing : candidate.abilities).map((ability) => {
+    const reason = machines.map(({ unableToRun }) => unableToRun?.[ability]).find((each) => each !== undefined);
+    return reason === undefined ? ability : `${ability} (${reason})`;
   });
   return `no machine that may run it has ${what.join(' and ')}`;
 }

@@ -11,7 +11,7 @@ const candidate: PlacementCandidate = {
     regions: [],
     preferredSites: [],
     preferredRegions: [],
-    runtimes: [],
+    abilities: [],
   },
 };
 const never: PlacementDecision = { kind: 'never', candidate, reason: 'too large' };

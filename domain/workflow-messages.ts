@@ -30,7 +30,7 @@ export interface DagPlanNode {
 }
 
 export type OpenedDag =
-  | { kind: 'opened'; plan: DagPlan }
+  | { kind: 'opened'; plan: DagPlan; isDeleted?: true }
   /** There is nothing to do: it has ended. */
   | { kind: 'closed'; result: DagResult };
 

@@ -37,10 +37,11 @@ export async function openWatch(scripts: ScriptRunner, deployment: string, label
     waitForChange: (milliseconds) => channel.waitForChange(milliseconds),
     remove: async (runs: RunRef[]) => {
       const tokens = runs.map(runToken);
+      const problems: string[] = [];
       for (let first = 0; first < tokens.length; first += 4) {
-        const problems = await channel.command(`remove ${tokens.slice(first, first + 4).join(' ')}`);
-        if (problems.length > 0) throw new Error(`${problems.join('; ')} on ${label}`);
+        problems.push(...(await channel.command(`remove ${tokens.slice(first, first + 4).join(' ')}`)));
       }
+      if (problems.length > 0) throw new Error(`${problems.join('; ')} on ${label}`);
     },
     close: () => session.close(),
   };

@@ -6,16 +6,18 @@ import type { NativeConnection } from '@temporalio/worker';
 import { Worker } from '@temporalio/worker';
 import type { Logger } from 'pino';
 import { createCallActivities, createCallRecordActivities } from '../activities/calls.ts';
-import { createHostActivities } from '../activities/host.ts';
+import { createHostActivities, type HostDependencies } from '../activities/host.ts';
 import { jobTokenSigner } from '../activities/job-token.ts';
 import { createMachineActivities } from '../activities/machine.ts';
 import { createNotificationActivities } from '../activities/notifications.ts';
 import { createRecordActivities } from '../activities/records.ts';
 import { createStorageActivities } from '../activities/storage.ts';
 import { createDagActivities } from '../activities/dag.ts';
+import { inShares } from '../activities/shares.ts';
 import { createSignals } from '../activities/signals.ts';
 import type { Config } from '../config/config.ts';
 import type { Connection } from '../db/connection.ts';
+import { findJobHandle } from '../db/job-output.ts';
 import { outboxChannel, placementChannel } from '../db/placements.ts';
 import { abilitiesOf } from '../descriptions/unsupported.ts';
 import { taskQueues } from '../domain/queues.ts';
@@ -49,6 +51,9 @@ export interface RunningRole {
   stop(): Promise<void>;
 }
 
+/** A follower mostly waits. */
+const mostFollowers = 5000;
+
 const workflowsPath = fileURLToPath(new URL('../workflows/index.ts', import.meta.url));
 
 /**
@@ -57,11 +62,7 @@ const workflowsPath = fileURLToPath(new URL('../workflows/index.ts', import.meta
  * server that answers slowly keeps nothing else waiting.
  */
 export async function startWorkflowsRole(context: RoleContext): Promise<RunningRole> {
-  const roles = [await startWorkflowWorker(context), await startNotificationWorker(context)];
-  return {
-    failed: Promise.race(roles.map(({ failed }) => failed)),
-    stop: async () => void (await Promise.all(roles.map((role) => role.stop()))),
-  };
+  return together([await startWorkflowWorker(context), await startNotificationWorker(context)]);
 }
 
 async function startNotificationWorker({
@@ -123,7 +124,7 @@ export async function startHostsRole(context: RoleContext): Promise<RunningRole>
   const { db } = database;
   const client = createClient(config, temporal);
   const shared = { db, deployment: config.deployment, machine: (id: number) => machines.machine(id) };
-  const onHosts = {
+  const onHosts: HostDependencies = {
     ...shared,
     store,
     sealing,
@@ -137,36 +138,54 @@ export async function startHostsRole(context: RoleContext): Promise<RunningRole>
     killGraceSeconds: execution.killGraceSeconds,
     logBytesPerStream: execution.logBytesPerStream,
   };
-  return runWorker(
-    await Worker.create({
-      connection: temporal,
-      namespace: config.temporal.namespace,
-      dataConverter: dataConverter(config.secrets.keys),
-      taskQueue: taskQueues.hosts,
-      activities: {
-        ...createHostActivities(onHosts),
-        ...createStorageActivities(onHosts),
-        ...createCallActivities(onHosts),
-        ...createMachineActivities({
-          ...shared,
-          signals: createSignals(client),
-          logBytesPerStream: execution.logBytesPerStream,
-          machineLostAfterSeconds: execution.machineLostAfterSeconds,
-          log,
-        }),
-      },
-      maxConcurrentActivityTaskExecutions: config.worker.concurrentHostActivities,
-      maxHeartbeatThrottleInterval: '4 seconds',
-      // Followers hand over at once; a transfer that is cut is repeated by the next worker.
-      shutdownGraceTime: '1 second',
-    }),
-  );
+  const startWorker = async (taskQueue: string, activities: object, slots: number) =>
+    runWorker(
+      await Worker.create({
+        connection: temporal,
+        namespace: config.temporal.namespace,
+        dataConverter: dataConverter(config.secrets.keys),
+        taskQueue,
+        activities,
+        maxConcurrentActivityTaskExecutions: slots,
+        maxHeartbeatThrottleInterval: '4 seconds',
+        // Followers hand over at once; a transfer that is cut is repeated by the next worker.
+        shutdownGraceTime: '1 second',
+      }),
+    );
+  const { startTask, killRun, ...transfers } = createHostActivities(onHosts);
+  const following = createMachineActivities({
+    ...shared,
+    signals: createSignals(client),
+    logBytesPerStream: execution.logBytesPerStream,
+    machineLostAfterSeconds: execution.machineLostAfterSeconds,
+    log,
+  });
+  const { concurrentHostActivities, concurrentTransfers } = config.worker;
+  return together([
+    await startWorker(
+      taskQueues.hosts,
+      { startTask, killRun, ...createCallActivities(onHosts) },
+      concurrentHostActivities,
+    ),
+    await startWorker(
+      taskQueues.transfers,
+      inShares(
+        { ...transfers, ...createStorageActivities(onHosts) },
+        { slots: concurrentTransfers, ownerOf: async (id) => (await findJobHandle(db, id))?.owner },
+      ),
+      concurrentTransfers,
+    ),
+    await startWorker(taskQueues.machines, following, mostFollowers),
+  ]);
 }
 
 export async function startOutboxRole({ config, database, temporal, log }: RoleContext): Promise<RunningRole> {
   const client = createClient(config, temporal);
   const loop = startWakingLoop({
-    round: () => sendOutbox(database.db, client),
+    round: () =>
+      sendOutbox(database.db, client, ({ id, kind, target }, error) =>
+        log.error({ id, kind, target, error: reasonOf(error) }, 'Temporal refuses it; it is tried again in a minute'),
+      ),
     everyMilliseconds: 2000,
     afterErrorMilliseconds: 500,
     onError: (error) => log.warn({ error: String(error) }, 'the outbox could not be sent; it is tried again'),
@@ -223,6 +242,17 @@ function createClient({ temporal: { namespace }, secrets }: Config, connection: 
 }
 
 const never = new Promise<void>(() => {});
+
+/** Errors of Temporal's client say what happened in their cause. */
+const reasonOf = (error: unknown): string =>
+  error instanceof Error && error.cause instanceof Error ? `${error.message}: ${error.cause.message}` : String(error);
+
+function together(parts: RunningRole[]): RunningRole {
+  return {
+    failed: Promise.race(parts.map(({ failed }) => failed)),
+    stop: async () => void (await Promise.all(parts.map((part) => part.stop()))),
+  };
+}
 
 function runWorker(worker: Worker): RunningRole {
   const running = worker.run();

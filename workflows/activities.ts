@@ -60,8 +60,10 @@ export const callRecords = proxyLocalActivities<CallRecordActivities>({
 export const transfers = proxyActivities<
   StorageActivities & Pick<HostActivities, 'stageIn' | 'pullImage' | 'stageOut'>
 >({
-  taskQueue: taskQueues.hosts,
+  taskQueue: taskQueues.transfers,
   startToCloseTimeout: '6 hours',
+  // What takes that long twice is not going to work; the job says so.
+  scheduleToCloseTimeout: '13 hours',
   heartbeatTimeout: '20 seconds',
   cancellationType: 'TRY_CANCEL',
   retry: hostRetry,
@@ -69,7 +71,7 @@ export const transfers = proxyActivities<
 
 /** The one long activity of a machine. A dead worker is noticed by the heartbeat, and another takes over. */
 export const machines = proxyActivities<MachineActivities>({
-  taskQueue: taskQueues.hosts,
+  taskQueue: taskQueues.machines,
   startToCloseTimeout: '1 day',
   heartbeatTimeout: '12 seconds',
   cancellationType: 'WAIT_CANCELLATION_COMPLETED',

@@ -13,18 +13,22 @@ export async function dagWorkflow({ workflowId }: DagInput): Promise<DagResult> 
   const opened = await CancellationScope.nonCancellable(() => openExpanded(workflowId));
   if (opened.kind === 'closed') return opened.result;
   const run = new DagRun(opened.plan);
+  // Its deletion may have come before its start did.
+  if (opened.isDeleted) return CancellationScope.nonCancellable(() => endDeleted(workflowId, run));
   try {
     await run.run();
     return await CancellationScope.nonCancellable(() => end(workflowId, false));
   } catch (error) {
     if (!isCancellation(error)) throw error;
-    return await CancellationScope.nonCancellable(async () => {
-      await dagRows.closeJobs({ workflowId, which: 'neverStarted' });
-      // The cancellation has reached every open job; each kills what runs and writes its own end.
-      await run.childrenEnded();
-      return end(workflowId, true);
-    });
+    return await CancellationScope.nonCancellable(() => endDeleted(workflowId, run));
   }
+}
+
+async function endDeleted(workflowId: number, run: DagRun): Promise<DagResult> {
+  await dagRows.closeJobs({ workflowId, which: 'neverStarted' });
+  // The cancellation has reached every open job; each kills what runs and writes its own end.
+  await run.childrenEnded();
+  return end(workflowId, true);
 }
 
 /** What a rerun keeps is known once every job has its row. */

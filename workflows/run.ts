@@ -26,6 +26,8 @@ export interface Timing {
 
 /** The machine enforces the walltime; a machine that forgot is asked to kill the run this much later. */
 const backstopSeconds = 300;
+/** An image that others push out of the cache before it is used is pulled again, but not for ever. */
+const mostPulls = 5;
 /** How much longer than the walltime a sidecar may live: images of the tasks beside it have to be pulled meanwhile. */
 const sidecarSeconds = 24 * 3600;
 
@@ -171,10 +173,15 @@ async function launch(
   news: RunNews,
   tell: (view: Partial<JobView>) => void,
 ): Promise<Launched> {
-  for (;;) {
-    const answer = await unlessLost(news, () => hosts.startTask({ ...ref, ...which }));
+  for (let pulls = 0; ; pulls += 1) {
+    const isPulled = pulls > 0 ? { isPulled: true as const } : {};
+    const answer = await unlessLost(news, () => hosts.startTask({ ...ref, ...which, ...isPulled }));
     switch (answer.kind) {
       case 'imageMissing': {
+        if (pulls === mostPulls) {
+          task.imagePullStatus = 'failed';
+          return { kind: 'pullFailed', detail: `the image was gone again each time it had been pulled` };
+        }
         tell({ phase: 'pulling' });
         const pulled = await unlessLost(news, () => transfers.pullImage({ ...ref, taskIndex: which.taskIndex }));
         keepPull(task, pulled);

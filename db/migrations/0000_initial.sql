@@ -152,7 +152,8 @@ CREATE TABLE "outbox" (
 	"kind" text NOT NULL,
 	"target" text NOT NULL,
 	"payload" jsonb DEFAULT '{}'::jsonb NOT NULL,
-	"created_at" timestamp with time zone DEFAULT now() NOT NULL
+	"created_at" timestamp with time zone DEFAULT now() NOT NULL,
+	"due_at" timestamp with time zone DEFAULT now() NOT NULL
 );
 --> statement-breakpoint
 CREATE TABLE "outputs" (
@@ -186,7 +187,7 @@ CREATE TABLE "placement_requests" (
 	"regions" text[] DEFAULT '{}' NOT NULL,
 	"preferred_sites" text[] DEFAULT '{}' NOT NULL,
 	"preferred_regions" text[] DEFAULT '{}' NOT NULL,
-	"runtimes" text[] DEFAULT '{}' NOT NULL,
+	"abilities" text[] DEFAULT '{}' NOT NULL,
 	"requested_at" timestamp with time zone DEFAULT now() NOT NULL,
 	"waits_out" text NOT NULL,
 	"temporal_id" text NOT NULL,

@@ -78,6 +78,8 @@ export async function hasWorkers(address: string): Promise<boolean> {
     const asked = [
       { name: taskQueues.workflows, type: taskQueueType.workflow },
       { name: taskQueues.hosts, type: taskQueueType.activity },
+      { name: taskQueues.transfers, type: taskQueueType.activity },
+      { name: taskQueues.machines, type: taskQueueType.activity },
     ];
     const answers = await Promise.all(
       asked.map(({ name, type }) =>

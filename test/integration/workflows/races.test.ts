@@ -101,7 +101,7 @@ const request = {
   regions: [],
   preferredSites: [],
   preferredRegions: [],
-  runtimes: [],
+  abilities: [],
   waitsOut: 'anything' as const,
 };
 

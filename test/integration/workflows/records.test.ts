@@ -290,7 +290,7 @@ describe('the queue', () => {
             regions: [],
             preferredSites: [],
             preferredRegions: [],
-            runtimes: [],
+            abilities: [],
           },
           'busy',
         ),

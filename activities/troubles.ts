@@ -1,0 +1,60 @@
+/**
+ * What earlier attempts of an activity met. Temporal counts all attempts alike, but a machine out of reach is waited for as
+ * long as it takes, and must not use up the few tries that other failures get. Travels from attempt to attempt in the
+ * heartbeat.
+ */
+
+export type Trouble =
+  /** A source of images that may do better the next time. */
+  | 'pull'
+  /** Our store refuses what was signed for it. */
+  | 'refused'
+  /** Anything nobody thought of. */
+  | 'unexpected';
+
+export interface TroubleRecord {
+  counts?: Partial<Record<Trouble, number>>;
+  /** When our store was found to be away, first and last, in milliseconds since the epoch. */
+  storeAway?: { first: number; last: number };
+}
+
+/**
+ * Our own object store, being away, comes back: what a job computed, or waits for, is not given up for that. Tried at
+ * least every 15 s (`hostRetry`), each time with a few attempts of the machine's own.
+ */
+const storePatienceMs = 3600_000;
+
+export class Troubles {
+  private record: TroubleRecord;
+  private readonly now: () => number;
+
+  /** @param record of the attempt before; anything else counts as none */
+  constructor(record: unknown, now: () => number = Date.now) {
+    this.record = (record as TroubleRecord | null | undefined) ?? {};
+    this.now = now;
+  }
+
+  /** One more of its kind. @returns how many there were, this one included */
+  count(kind: Trouble): number {
+    const number = (this.record.counts?.[kind] ?? 0) + 1;
+    this.record = { ...this.record, counts: { ...this.record.counts, [kind]: number } };
+    return number;
+  }
+
+  /**
+   * Our store is away now: whether to wait for it still. The time begins with the first failure, and anew where an attempt
+   * worked for longer than we would have waited: then the store was there meanwhile.
+   */
+  mayWaitForStore(): boolean {
+    const now = this.now();
+    const before = this.record.storeAway;
+    const first = before && now - before.last < storePatienceMs ? before.first : now;
+    this.record = { ...this.record, storeAway: { first, last: now } };
+    return now - first < storePatienceMs;
+  }
+
+  /** For the attempts after this one. */
+  get told(): TroubleRecord {
+    return this.record;
+  }
+}
