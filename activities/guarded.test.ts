@@ -4,6 +4,7 @@ import { DefaultLogger } from '@temporalio/worker';
 import { DrizzleQueryError } from 'drizzle-orm';
 import { expect, it } from 'vitest';
 import { HostError } from '../hosts/host.ts';
+import { StorageError } from '../storage/errors.ts';
 import { guarded } from './host.ts';
 import type { TroubleRecord } from './troubles.ts';
 
@@ -16,7 +17,7 @@ async function attempts(errors: (attempt: number) => unknown): Promise<{ number:
   for (let number = 1; ; number += 1) {
     const environment = new MockActivityEnvironment({ attempt: number, heartbeatDetails }, { logger });
     environment.on('heartbeat', (details: TroubleRecord) => (heartbeatDetails = details));
-    // eslint-disable-next-line @typescript-eslint/only-throw-error
+     
     const work = () => guarded(() => Promise.reject(errors(number) as Error));
     const error: unknown = await environment.run(work).then(
       () => undefined,
@@ -31,6 +32,11 @@ const refused = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNR
 it('waits for the database and for machines as long as it takes', async () => {
   expect((await attempts(() => new DrizzleQueryError('select secrets', [], refused))).number).toBe(50);
   expect((await attempts(() => new HostError('unreachable', 'no route'))).number).toBe(50);
+});
+
+it('does not take a store that nobody answers at for the database', async () => {
+  const closed = () => new StorageError('full', 'the store is full', { cause: refused });
+  expect((await attempts(closed)).number).toBe(10);
 });
 
 it('gives up what nobody thought of after ten times, however often something else came between', async () => {

@@ -359,8 +359,9 @@ function mayBeTriedAgain(error: unknown, troubles: Troubles): boolean {
   // It says itself whether it may.
   if (error instanceof ApplicationFailure) return true;
   if (error instanceof HostError && error.code !== 'aborted') return true;
-  if (isUnavailable(error)) return true;
-  if (error instanceof StorageError && error.code === 'unavailable' && troubles.mayWaitForStore()) return true;
+  const isOfStore = error instanceof StorageError;
+  if (isOfStore && error.code === 'unavailable' && troubles.mayWaitForStore()) return true;
+  if (!isOfStore && isUnavailable(error)) return true;
   return troubles.count('unexpected') < unexpectedAttempts;
 }
 
