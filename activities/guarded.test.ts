@@ -17,7 +17,7 @@ async function attempts(errors: (attempt: number) => unknown): Promise<{ number:
   for (let number = 1; ; number += 1) {
     const environment = new MockActivityEnvironment({ attempt: number, heartbeatDetails }, { logger });
     environment.on('heartbeat', (details: TroubleRecord) => (heartbeatDetails = details));
-     
+
     const work = () => guarded(() => Promise.reject(errors(number) as Error));
     const error: unknown = await environment.run(work).then(
       () => undefined,
