@@ -1,5 +1,5 @@
 /** The containers a job runs one after another (spec.md 2.3). */
-import { split } from 'shlex';
+import { splitCommandLine } from '../domain/command-line.ts';
 import type { ContainerRuntime, Task, TaskType } from '../domain/description.ts';
 import type { ObjectReader, Place } from './reader.ts';
 import { isObject } from './reader.ts';
@@ -74,7 +74,7 @@ function readTask(job: ObjectReader, entry: Place, index: number, cpus: number |
 /** Commands are split like a shell's line when they are run; one that can't be split can't be run. */
 function isCommandLine(cmd: string): boolean {
   try {
-    split(cmd);
+    splitCommandLine(cmd);
     return true;
   } catch {
     return false;
