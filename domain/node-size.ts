@@ -9,7 +9,7 @@ import type { PlannedNode } from './workflow-plan.ts';
 export interface NodeSize {
   /** What all its jobs keep beside the template: name of the node, labels, parameters. */
   kept: number;
-  /** At least as many as the texts of any one of its jobs have, with parameters in them. */
+  /** At least as many as any one of its jobs has in its parameters, and in texts that these are put into. */
   ofInstance: number;
 }
 
@@ -20,41 +20,46 @@ export function nodeSizes(nodes: readonly PlannedNode[]): NodeSize[] {
     const parameters = factory ? (known.get(factory) ?? sizeOf(factory, count)) : none;
     if (factory) known.set(factory, parameters);
     const labels = Object.entries(description.labels).flat();
+    const sizeOfText = (text: string) => text.length + quotes + dollarsIn(text) * parameters.longestValue;
     return {
       kept: count * (name.length + charactersIn(labels) + parameters.names) + parameters.values,
-      ofInstance: textsOf(description).reduce(
-        (sum, text) => sum + text.length + dollarsIn(text) * parameters.longestValue,
-        0,
-      ),
+      ofInstance: textsOf(description).reduce((sum, text) => sum + sizeOfText(text), parameters.ofInstance),
     };
   });
 }
 
+/** Around each of many short texts, and a comma. */
+const quotes = 3;
+
 interface ParameterSize {
   names: number;
+  /** At most. */
+  ofInstance: number;
   /** Of all instances together. */
   values: number;
   longestValue: number;
 }
 
-const none: ParameterSize = { names: 0, values: 0, longestValue: 0 };
+const none: ParameterSize = { names: 0, ofInstance: 0, values: 0, longestValue: 0 };
 
 /** As many as JavaScript ever writes for a number. */
 const longestNumber = 25;
 
 function sizeOf(factory: Factory, count: number): ParameterSize {
   if (factory.kind === 'repeat') return none;
-  const names = charactersIn(factory.parameters.map(({ name }) => name));
-  if (factory.kind === 'parameterSweep') {
-    return { names, values: count * factory.parameters.length * longestNumber, longestValue: longestNumber };
+  const { parameters } = factory;
+  const names = charactersIn(parameters.map(({ name }) => name));
+  let values = 0;
+  let longestValue = longestNumber;
+  if (factory.kind === 'parameterSweep') values = count * parameters.length * longestNumber;
+  else {
+    for (const value of factory.parameters.flatMap((parameter) => parameter.values)) {
+      const { length } = String(value);
+      values += length;
+      longestValue = Math.max(longestValue, length);
+    }
   }
-  let [values, longestValue] = [0, 0];
-  for (const value of factory.parameters.flatMap((parameter) => parameter.values)) {
-    const { length } = String(value);
-    values += length;
-    longestValue = Math.max(longestValue, length);
-  }
-  return { names, values, longestValue };
+  return { names, ofInstance: names + parameters.length * longestValue, values, longestValue };
 }
 
 /** Where parameters are put. */
