@@ -1,5 +1,5 @@
 /** Turns a task of a description into what a machine is told to start. */
-import { split } from 'shlex';
+import { splitCommandLine } from '../domain/command-line.ts';
 import type { JobDescription, Task } from '../domain/description.ts';
 import {
   scratchFile,
@@ -85,5 +85,5 @@ function commandOf(task: Task, cpus: number, names: string[]): { argv?: string[]
   const mpi = mpiFlavour(task);
   if (mpi) return { argv: mpiCommand(task, mpi, cpus, names) };
   if (task.cmd === undefined || task.cmd.trim() === '') return {};
-  return { argv: split(task.cmd) };
+  return { argv: splitCommandLine(task.cmd) };
 }

@@ -3,11 +3,9 @@ import type { Context } from 'hono';
 import type { Database } from '../db/connection.ts';
 import type { Identity } from '../db/submissions.ts';
 import { submitWorkflow, submitWorkflowOnce, type WorkflowSubmission } from '../db/workflow-submissions.ts';
-import { artifactObject } from '../descriptions/object-names.ts';
 import { abilitiesOf, unsupportedInWorkflow, type Configured } from '../descriptions/unsupported.ts';
 import { parseWorkflowDescription } from '../descriptions/workflow.ts';
-import { instanceCount, instanceParameters, substitute } from '../domain/instance.ts';
-import type { Factory, WorkflowDescription } from '../domain/workflow-description.ts';
+import type { WorkflowDescription } from '../domain/workflow-description.ts';
 import { planWorkflow } from '../domain/workflow-plan.ts';
 import type { Sealing } from '../secrets/sealing.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
@@ -65,28 +63,8 @@ async function withWorkflowUploads(
   description: WorkflowDescription,
 ): Promise<WorkflowDescription> {
   const factories = new Map(planWorkflow(description).nodes.map(({ name, factory }) => [name, factory]));
-  const jobs = await withUploads(deps, identity, description.jobs, ({ name, artifacts }) => {
-    const factory = factories.get(name);
-    return artifacts.flatMap(({ url }) => (factory ? instanceUrls(url, factory) : url));
-  });
+  const jobs = await withUploads(deps, identity, description.jobs, ({ name }) => factories.get(name));
   return { ...description, jobs };
-}
-
-/** So many names are looked up per artifact; a missing one beyond them fails its own job when it is fetched. */
-const mostNames = 10_000;
-
-/** What an artifact of a template is called in its instances (spec.md 2.4). */
-function instanceUrls(url: string, factory: Factory): string[] {
-  if (!url.includes('$') || !artifactObject(url)) return [url];
-  const varying = varyingIn(url, factory);
-  const count = Math.min(instanceCount(varying), mostNames);
-  return Array.from({ length: count }, (_, index) => substitute(url, instanceParameters(varying, index)));
-}
-
-/** Without the parameters that the text does not name: they would only repeat it. */
-function varyingIn(text: string, factory: Factory): Factory {
-  if (factory.kind !== 'parameterSweep') return factory;
-  return { ...factory, parameters: factory.parameters.filter(({ name }) => text.includes(name)) };
 }
 
 async function store(

@@ -61,9 +61,9 @@ export function isUnavailable(error: unknown): boolean {
   return code !== undefined && (connectionCodes.has(code) || unavailableStates.test(code));
 }
 
-/** A value PostgreSQL can't hold: a NUL character in text, a number out of range. */
+/** A value PostgreSQL can't hold: a NUL character in text, a number out of range, more than fits into a value or an index. */
 export function isUnstorable(error: unknown): boolean {
-  return codeOf(error)?.startsWith('22') ?? false;
+  return /^(22|54)/.test(codeOf(error) ?? '');
 }
 
 /** drizzle wraps the driver's error in one that tells the query. */

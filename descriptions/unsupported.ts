@@ -10,6 +10,7 @@ import { imageInStorage } from '../domain/storage.ts';
 import { isPrivateAddress } from './private-address.ts';
 import { planWorkflow } from '../domain/workflow-plan.ts';
 import type { WorkflowDescription } from '../domain/workflow-description.ts';
+import { tooLarge } from './workflow-size.ts';
 
 /** What an installation may or may not be set up for. */
 export interface Abilities {
@@ -79,7 +80,20 @@ const notificationRefusals: Refusal<{ notifications: Notification[] }>[] = [
   },
 ];
 
+/** Each is some twelve events of the job's history, which ends at 51,200; losses of machines add to them. */
+const mostLaunches = 3000;
+
+/** In a workflow, its retries are in the policies of its jobs already. */
+const launchesOf = ({ tasks, policies }: JobDescription): number =>
+  tasks.length * (policies.maximumTaskRetries + 1) * (policies.maximumRetries + 1);
+
 const refusals: Refusal<JobDescription>[] = [
+  {
+    asked: (description) => launchesOf(description) > mostLaunches,
+    sentence:
+      `a job may start its tasks at most ${mostLaunches} times, all retries counted: number of tasks x ` +
+      '(maximumTaskRetries + 1) x (maximumRetries + 1), and in a workflow x (maximumRetries of the workflow + 1)',
+  },
   {
     asked: (description, { runsBenchmarks }) =>
       !runsBenchmarks && description.tasks.some((task) => task.runtime === 'benchmark'),
@@ -130,13 +144,12 @@ export function unsupportedReason(description: JobDescription, given: Circumstan
 
 /** The same for a workflow and all its jobs; tells which job. */
 export function unsupportedInWorkflow(workflow: WorkflowDescription, given: Circumstances): string | undefined {
-  const { total } = planWorkflow(workflow);
-  if (total > given.mostJobs) {
-    return `a workflow may have at most ${given.mostJobs} jobs on this server, and this one has ${total}`;
-  }
-  for (const job of workflow.jobs) {
-    const reason = unsupportedReason(job, given);
-    if (reason) return `${reason} (job "${job.name}")`;
+  const plan = planWorkflow(workflow);
+  const size = tooLarge(plan, given.mostJobs);
+  if (size) return size;
+  for (const { name, description } of plan.nodes) {
+    const reason = unsupportedReason(description, given);
+    if (reason) return `${reason} (job "${name}")`;
   }
   return notificationRefusals.find(({ asked }) => asked(workflow, given))?.sentence;
 }

@@ -66,9 +66,19 @@ export function scratchFile(path: string, artifacts: Artifact[]): string | undef
 
 /** The same for an output, which may be a pattern, or scratch itself: `.` then. */
 export function scratchOutput(name: string, artifacts: Artifact[]): string | undefined {
-  const path = name.replace(/(?:\/+\.?)+$/, '');
+  const path = withoutEnd(name);
   if (path === '.' || path === scratchPath) return '.';
   return scratchFile(path, artifacts);
+}
+
+/** `a/./` is `a`: without slashes, and dots behind slashes, at its end. */
+function withoutEnd(path: string): string {
+  let end = path.length;
+  for (;;) {
+    if (path[end - 1] === '/') end -= 1;
+    else if (path[end - 1] === '.' && path[end - 2] === '/') end -= 2;
+    else return path.slice(0, end);
+  }
 }
 
 /** `workdir` is relative to scratch unless absolute. */

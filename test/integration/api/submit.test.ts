@@ -71,6 +71,12 @@ describe('POST /jobs', () => {
     expect(answer.json.error).toEqual(expect.any(String));
   });
 
+  test('answers no more than can be read to what is wrong in many places', async () => {
+    const answer = await anna.post('/jobs', { ['x'.repeat(900_000)]: Array.from({ length: 1000 }, () => '\0') });
+    expect(answer.status).toBe(400);
+    expect(answer.text.length).toBeLessThan(200_000);
+  });
+
   test('takes prototype names where names are free', async () => {
     const document = JSON.stringify(job()).replace('"cmd"', '"env":{"__proto__":"a","constructor":"b"},"cmd"');
     const { json } = await anna.post('/jobs', document);
