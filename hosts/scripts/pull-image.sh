@@ -13,6 +13,7 @@ umask 022
 . "${0%/*}/processes.sh"
 . "${0%/*}/transfers.sh"
 . "${0%/*}/mounts.sh"
+. "${0%/*}/folders.sh"
 
 key=$1 kind=$2 reference=$3 insecure=$4 digest=$5 sha256=$6 capacity=$7 form=$8
 shift 8

@@ -9,6 +9,7 @@ set -u
 umask 022
 . "${0%/*}/processes.sh"
 . "${0%/*}/mounts.sh"
+. "${0%/*}/folders.sh"
 . "${0%/*}/transfers.sh"
 . "${0%/*}/inputs.sh"
 . "${0%/*}/unpack.sh"

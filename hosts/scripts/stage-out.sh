@@ -7,6 +7,7 @@ set -u
 umask 022
 . "${0%/*}/processes.sh"
 . "${0%/*}/mounts.sh"
+. "${0%/*}/folders.sh"
 . "${0%/*}/transfers.sh"
 
 run=runs/$1

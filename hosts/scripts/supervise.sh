@@ -10,6 +10,7 @@ set -u
 umask 022
 . "${0%/*}/processes.sh"
 . "${0%/*}/mounts.sh"
+. "${0%/*}/folders.sh"
 . "${0%/*}/container.sh"
 . "${0%/*}/inputs.sh"
 
@@ -44,8 +45,6 @@ case $image in
     ;;
 esac
 
-newline='
-'
 launch= complete=
 while IFS= read -r line; do
   [ "$line" != "$boundary" ] || { complete=1; break; }
@@ -87,16 +86,14 @@ exec >/dev/null 2>&1
 open_copy() {
   name=$(printf '%s' "$copy" | base64 -d && echo .) || return 1
   name=${name%.}
-  case $name in */*) folder=${name%/*} ;; *) folder=. ;; esac
-  name=${name##*/}
-  case $name in '' | . | ..) return 1 ;; esac
-  inside "$folder" || return 1
-  [ ! -L "$inside/$name" ] && { [ ! -e "$inside/$name" ] || [ -f "$inside/$name" ]; } || return 1
+  folder=$(enter_above "$PWD/$run/home" "$name" make && printf '%s.' "$here") || return 1
+  folder=${folder%.} name=${name##*/}
+  [ ! -L "$folder/$name" ] && { [ ! -e "$folder/$name" ] || [ -f "$folder/$name" ]; } || return 1
   mkfifo "$task/written" "$task/copied" || return 1
   tee -p "$task/copied" <"$task/written" >&6 2>&7 &
   writer=$!
   ticks_of "$writer" && writer_ticks=$ticks
-  (cd -P "$inside" && exec dd "of=./$name" oflag=append,nofollow conv=notrunc bs=65536 status=none) \
+  (go_to "$folder" && exec dd "of=./$name" oflag=append,nofollow conv=notrunc bs=65536 status=none) \
     <"$task/copied" >&7 2>&7 &
   copier=$!
   ticks_of "$copier" && copier_ticks=$ticks

@@ -61,6 +61,28 @@ export function describeOutput(name: string, open: () => Promise<Transport>): vo
       ).toBe('mine\n');
     });
 
+    it("makes and writes nothing in others' runs for a task whose stdout leads there", async () => {
+      const [victim, run] = [newRun(), newRun()];
+      for (const each of [victim, run]) {
+        await transport.machine.startTask(each, launchOf(image, sh('echo mine > result')));
+        await resultOf(watch, each);
+      }
+      await inScratch(
+        run,
+        `x=$(printf 'x\n.') && mkdir "\${x%.}" && ln -s "\${x%.}" data && ln -s ../../${runToken(victim)}/home x &&
+         ln -s ../../${runToken(victim)} other`,
+      );
+      const start = (stdoutFile: string, taskIndex: number) =>
+        transport.machine.startTask(run, launchOf(image, sh('echo ran'), { stdoutFile, taskIndex }));
+      await start('other/killed/out', 1);
+      expect(await resultOf(watch, run, 1)).toMatchObject({ exitCode: 255 });
+      await start('data/result', 2);
+      expect(await resultOf(watch, run, 2)).toMatchObject({ exitCode: 0 });
+      expect(await inScratch(victim, 'cat result; ls -d ../killed 2>/dev/null')).toBe('mine\n');
+      // The folder has that name, and is the job's own.
+      expect(await inScratch(run, 'cat x?/result')).toBe('ran\n');
+    });
+
     it('ends a task that copies its output like any other', async () => {
       const run = newRun();
       const line = 'trap "" TERM; echo up; (setsid sleep 4761 &); while :; do sleep 4762; done';

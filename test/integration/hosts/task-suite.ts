@@ -130,6 +130,40 @@ export function describeTasks(name: string, open: () => Promise<Transport>): voi
       expect(await output(watch, run, 'stderr')).toContain('cannot bind out');
     });
 
+    it("binds no folder of others, and none that the runtime would read as two, whatever a job's links are called", async () => {
+      const { machine } = transport;
+      const [victim, run] = [newRun(), newRun()];
+      for (const each of [victim, run]) {
+        await machine.startTask(each, launchOf(image, sh('echo secret-4752 > result')));
+        await resultOf(watch, each);
+      }
+      // What is looked at is `x` and a line break, which a shell drops at the end of an answer.
+      await transport.shell(
+        `cd runs/${runToken(run)}/home && x=$(printf 'x\n.') && mkdir "\${x%.}" && ln -s "\${x%.}" out &&
+         ln -s ../../${runToken(victim)}/home x && mkdir -p 'q","src=/etc' && ln -s 'q","src=/etc' quoted &&
+         ln -s ../../${runToken(victim)} other && mkdir -p real/a && ln -s real/a inner`,
+      );
+      let taskIndex = 0;
+      const bound = async (source: string) => {
+        taskIndex += 1;
+        const line = 'cat /mnt/result /mnt/passwd; echo was here > /mnt/left';
+        await machine.startTask(run, launchOf(image, sh(line), { taskIndex, binds: [{ source, target: '/mnt' }] }));
+        return (await resultOf(watch, run, taskIndex)).exitCode;
+      };
+      for (const source of ['out', 'quoted', 'other/killed/out', 'other/home', '..', 'inner/../../../..']) {
+        expect(await bound(source), source).toBe(255);
+      }
+      // A folder is made, and found, in the folder that the links lead to.
+      for (const source of ['inner/../b', 'inner/new']) expect(await bound(source), source).toBe(0);
+      expect(await output(watch, run)).toBe('');
+      expect(await transport.shell(`cd runs/${runToken(run)}/home/real && cat b/left a/new/left`)).toBe(
+        'was here\nwas here\n',
+      );
+      expect(
+        await transport.shell(`ls runs/${runToken(victim)} runs/${runToken(victim)}/home | grep -x -e killed -e left`),
+      ).toBe('');
+    });
+
     it('starts a task once however often and from wherever it is asked to', async () => {
       const run = newRun();
       const launch = launchOf(image, sh('echo started >> starts; sleep 1'));
