@@ -1,7 +1,8 @@
 # Containers of a run: what launch texts call. Sourced, after mounts.sh and folders.sh, by the scripts that start
 # something, which set `run` and `image`.
 
-# inside SOURCE: sets `inside` to the real path of a folder in scratch, made if it is missing.
+# inside SOURCE: sets `inside` to the real path of a folder in scratch, made if it is missing. The runtime opens that path
+# once more, and can't be given a folder that is open: one that a sidecar exchanges in these moments goes unnoticed.
 inside() { inside=$(enter "$PWD/$run/home" "$1" make && can_be_bound "$here" && printf %s "$here"); }
 
 # in_storage FOLDER: the same of the storage that is mounted for the run, which must be there.

@@ -5,6 +5,7 @@
 set -u
 umask 022
 . "${0%/*}/processes.sh"
+. "${0%/*}/folders.sh"
 . "${0%/*}/transfers.sh"
 
 run=runs/$1 name=$2
@@ -23,16 +24,18 @@ failed() { # CAUSE DETAIL
 }
 
 # The folder is entered and then looked at: no link that the job puts there meanwhile can lead out of scratch any more.
-found=$(realpath -e -- "$home/$name" 2>/dev/null) || failed missing "there is no $name in the scratch directory"
+missing() { failed missing "there is no $name in the scratch directory"; }
+found=$(realpath -e -- "$home/$name" 2>/dev/null && echo .) || missing
+found=${found%?.}
 case $found in
-  "$home") folder=$home base=. ;;
-  *) folder=${found%/*} base=${found##*/} ;;
+  "$home") base=. ;;
+  "$home"/*) base=${found##*/} found=${found%/*} ;;
+  *) missing ;;
 esac
-cd -P -- "$folder" 2>/dev/null || failed missing "there is no $name in the scratch directory"
-case $(pwd -P)/ in "$home"/*) ;; *) failed missing "there is no $name in the scratch directory" ;; esac
+go_to "$found" || missing
 
 # Names in the archive are seen from scratch.
-inside=$(pwd -P) inside=${inside#"$home"} inside=${inside#/}
+inside=${here#"$home"} inside=${inside#/}
 prefix=$(printf '%s' "${inside:+$inside/}" | sed 's/[|&\\]/\\&/g')
 tar -czf "$packed" --transform "s|^\./|$prefix|S" -- "./$base" 2>"$packed.problem"
 # 1: a file changed as it was read.

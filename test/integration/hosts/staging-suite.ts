@@ -42,6 +42,13 @@ export function describeStaging(name: string, open: () => Promise<Transport>): v
       for (const [header, content] of entries) tar.entry(header, content ?? '');
       return finish(tar);
     };
+    /** Of an archive that was uploaded. */
+    const members = (key: string) =>
+      execFileSync('tar', ['-tzf', '-'], { input: transport.files.files.get(key) })
+        .toString()
+        .trim()
+        .split('\n')
+        .sort();
     /** An archive of dir/one and dir/two, made by the program itself. */
     const archive = (filename: string, command: string) => {
       const work = join(folder, filename);
@@ -309,14 +316,53 @@ export function describeStaging(name: string, open: () => Promise<Transport>): v
       expect(files.files.has('other')).toBe(false);
       expect(files.files.get('glob')?.toString()).toBe('a\n');
       expect(files.files.get('good')?.toString()).toBe('a\n');
-      const members = (key: string) =>
-        execFileSync('tar', ['-tzf', '-'], { input: files.files.get(key) })
-          .toString()
-          .trim()
-          .split('\n')
-          .sort();
       expect(members('dir.tgz')).toEqual(['out dir/', 'out dir/sub/', 'out dir/sub/1']);
       expect(members('sub.tgz')).toEqual(['out dir/sub/', 'out dir/sub/1']);
+    });
+
+    it.each([
+      ['as it is', ''],
+      ['where files have no hard links', 'ln() { return 1; };'],
+    ])('uploads nothing that took the place of an output after it was looked at, %s', async (_, without) => {
+      const [victim, run] = [newRun(), newRun()];
+      for (const each of [victim, run]) await stage(each);
+      await scratch(victim, 'echo secret > file; mkdir sub; echo secret > sub/file');
+      await scratch(run, "echo mine > file; mkdir sub folder; echo mine | tee sub/file folder/file 'a|&\\b'");
+      await scratch(run, 'echo mine > .hidden; ln -s folder inner; mkfifo pipe');
+      const { files } = transport;
+      const upload = (kind: 'file' | 'directory', name: string) =>
+        transport.machine.stageOut(run, [{ kind, name, url: files.url(`swapped ${name}`) }]);
+      // What a process of the job may do at any moment is done at the worst one.
+      const swap = `cd runs/${runToken(run)}/home && for each in file sub folder; do mv $each $each.own && command ln -s "../../${runToken(victim)}/home/$(basename $each | sed s/folder//)" $each; done`;
+      const back = `cd runs/${runToken(run)}/home && for each in file sub folder; do rm $each && mv $each.own $each; done`;
+      const hook = `${without} realpath() { command realpath "$@" || return; [ -e undisturbed ] || (${swap}) >&2; }`;
+      await transport.shell(
+        `printf '%s\n' '${hook.replaceAll("'", `'\\''`)}' >hook; for each in lib/*/processes.sh; do cp $each saved; cat hook >>$each; done`,
+      );
+      try {
+        for (const [kind, name] of [
+          ['file', 'file'],
+          ['file', 'sub/file'],
+          ['directory', 'folder'],
+        ] as const) {
+          expect(await upload(kind, name), name).toMatchObject([{ kind: 'failed' }]);
+          await transport.shell(back);
+        }
+        expect([...files.files.keys()].filter((key) => key.startsWith('swapped'))).toEqual([]);
+        await transport.shell(': >undisturbed');
+        expect(await upload('file', 'pipe')).toMatchObject([{ kind: 'failed', cause: 'missing' }]);
+        for (const name of ['file', 'sub/file', 'inner/file', 'a|&\\b']) {
+          expect(await upload('file', name), name).toEqual([{ kind: 'uploaded', sizeBytes: 5 }]);
+          expect(files.files.get(`swapped ${name}`)?.toString()).toBe('mine\n');
+        }
+        expect(await upload('directory', 'inner')).toMatchObject([{ kind: 'uploaded' }]);
+        expect(await upload('directory', '.')).toMatchObject([{ kind: 'uploaded' }]);
+        expect(members('swapped inner')).toEqual(['inner/', 'inner/file']);
+        expect(members('swapped .')).toContain('./.hidden');
+      } finally {
+        for (const key of files.files.keys()) if (key.startsWith('swapped')) files.files.delete(key);
+        await transport.shell('rm -f undisturbed; for each in lib/*/processes.sh; do mv saved $each; done');
+      }
     });
   });
 }
