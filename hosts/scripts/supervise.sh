@@ -200,15 +200,21 @@ tell_peak() {
   echo "$peak" >"$task/rss"
 }
 
-# weigh_shared: the same with shared pages divided among those who share them. Costs more, so only near a verdict.
+# weigh_shared: the same with shared pages divided among those who share them. Costs more, so only near a verdict. Of a
+# process that can't be asked, as one that just ended, counts what it has resident.
 weigh_shared() {
   shared_sum=0
   for process in $everyone; do
-    while read -r key kib _; do
-      [ "$key" != Pss: ] || { shared_sum=$((shared_sum + kib)); break; }
-    done 2>/dev/null <"/proc/$process/smaps_rollup" || return
-  done 2>/dev/null
-  [ "$shared_sum" -eq 0 ] || used=$shared_sum
+    share=
+    {
+      while read -r key kib _; do
+        [ "$key" != Pss: ] || { share=$kib; break; }
+      done <"/proc/$process/smaps_rollup"
+    } 2>/dev/null
+    [ -n "$share" ] || { add_up "$process"; share=$used; }
+    shared_sum=$((shared_sum + share))
+  done
+  used=$shared_sum
 }
 
 # end_task VERDICT GRACE: TERM once to each of the user's processes, KILL to everything after the grace.

@@ -197,6 +197,18 @@ export function describeTasks(name: string, open: () => Promise<Transport>): voi
       expect(result.maxResidentSetSizeKb).toBeGreaterThan(146_000);
     });
 
+    it('counts memory that is shared once, also while processes end or nobody waits for one that did', async () => {
+      const run = newRun();
+      // All of them have the pages of the same program resident. The parent of `true` is a program that waits for none.
+      const line =
+        'i=0; while [ $((i += 1)) -lt 60 ]; do sleep 4 & done; (true & exec sleep 4) & for i in 1 2 3 4 5 6 7 8 9; do true & sleep 0.2; done; echo done';
+      await transport.machine.startTask(run, launchOf(image, sh(line), { memoryBytes: 20e6 }));
+      const result = await resultOf(watch, run);
+      expect(result).toMatchObject({ exitCode: 0, cause: 'exited' });
+      // Added up one by one it would have been too much.
+      expect(result.maxResidentSetSizeKb).toBeGreaterThan(20_000);
+    });
+
     it('kills a container that ignores TERM after the grace', async () => {
       const run = newRun();
       await transport.machine.startTask(
