@@ -65,7 +65,7 @@ exec 3<&-
 watch_command() {
   verdict=0
   trap 'exit "$verdict"' TERM
-  { read -r _ && read -r _ && read -r _ page _; } </proc/self/smaps
+  page_size
   now
   deadline=$((now + limit * 100))
   while :; do

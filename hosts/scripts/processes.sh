@@ -130,6 +130,14 @@ kill_processes() {
   return 1
 }
 
+# page_size: sets `page` to the KiB of a page of memory. It is looked up by its name: kernels before 4.14 tell it further down.
+page_size() {
+  page=4
+  while read -r key kib _; do
+    [ "$key" != KernelPageSize: ] || { page=$kib; break; }
+  done </proc/self/smaps
+}
+
 # now: sets `now` to hundredths of a second since boot.
 now() {
   read -r now _ </proc/uptime

@@ -125,7 +125,7 @@ watch_limits() {
   peak=0 runtime_kib=0 nap= verdict=0
   trap '[ -z "$nap" ] || kill "$nap" 2>/dev/null' USR1
   trap '[ -z "$nap" ] || kill "$nap" 2>/dev/null; tell_peak; exit "$verdict"' TERM
-  { read -r _ && read -r _ && read -r _ page _; } </proc/self/smaps
+  page_size
   now
   deadline=$((now + walltime * 100))
   for pause in 0.05 0.05 0.1 0.1 0.2 0.2 0.5 0.5; do watch_once "$pause"; done

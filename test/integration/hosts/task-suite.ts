@@ -331,6 +331,15 @@ export function describeTasks(name: string, open: () => Promise<Transport>): voi
       expect(seen).toBe('4242\nover\n4242 None None\n');
     });
 
+    it('knows how large a page of memory is, wherever the kernel tells it', async () => {
+      const seen = await transport.shell(
+        `mkdir -p fake/self && printf '%s kB\n' 'Size: 20' 'Rss: 12' 'Pss: 8' 'Swap: 0' 'KernelPageSize: 64' 'Size: 4' 'KernelPageSize: 2048' >fake/self/smaps
+         . lib/*/processes.sh && page_size && [ "$page" = "$(($(getconf PAGESIZE) / 1024))" ] && echo same
+         sed 's|/proc/|fake/|g' lib/*/processes.sh >fake/processes.sh && . fake/processes.sh && page_size && echo "$page"; rm -r fake`,
+      );
+      expect(seen).toBe('same\n64\n');
+    });
+
     it('reads output by byte offset, exactly, while the task runs', async () => {
       const run = newRun();
       const line = 'head -c 100000 /dev/zero | tr "\\0" "\\377"; printf "\\n.\\nend\\n"; sleep 1';
