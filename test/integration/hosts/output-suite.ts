@@ -83,6 +83,26 @@ export function describeOutput(name: string, open: () => Promise<Transport>): vo
       expect(await inScratch(run, 'cat x?/result')).toBe('ran\n');
     });
 
+    it('tells of the end of a task only together with all that it wrote', async () => {
+      const run = newRun();
+      const directory = `runs/${runToken(run)}`;
+      await transport.machine.startTask(run, launchOf(image, sh('while [ ! -e go ]; do sleep 0.02; done; echo last')));
+      // It ends at the worst moment: when a list has just looked at how much there is.
+      const end = `touch ${directory}/home/go; until [ -e ${directory}/tasks/0/exit.json ]; do sleep 0.02; done`;
+      await transport.shell(
+        `for each in lib/*/processes.sh; do cp $each saved; echo 'stat() { command stat "$@"; ${end}; }' >>$each; done`,
+      );
+      const observed = async (by: MachineWatch) => (await by.list()).find(({ run: { jobId } }) => jobId === run.jobId);
+      const second = await transport.machine.watch(deployment);
+      try {
+        expect(await observed(second)).toMatchObject({ stdoutBytes: 0, tasks: [{ state: 'running' }] });
+      } finally {
+        second.close();
+        await transport.shell('for each in lib/*/processes.sh; do mv saved $each; done');
+      }
+      expect(await observed(watch)).toMatchObject({ stdoutBytes: 5, tasks: [{ state: 'finished' }] });
+    });
+
     it('ends a task that copies its output like any other', async () => {
       const run = newRun();
       const line = 'trap "" TERM; echo up; (setsid sleep 4761 &); while :; do sleep 4762; done';
