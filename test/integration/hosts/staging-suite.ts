@@ -12,7 +12,8 @@ import { pack, type Header } from 'tar-stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { RunRef } from '../../../domain/runs.ts';
 import { runToken } from '../../../domain/runs.ts';
-import { finish } from '../../../hosts/installed-scripts.ts';
+import type { Host } from '../../../hosts/host.ts';
+import { finish, scriptsOn } from '../../../hosts/installed-scripts.ts';
 import type { StagedArtifact } from '../../../hosts/machine.ts';
 import { deployment, newRun, until } from './runs.ts';
 import type { Transport } from './transports.ts';
@@ -234,6 +235,25 @@ export function describeStaging(name: string, open: () => Promise<Transport>): v
       expect(
         await transport.shell(`cd runs/${token} && ls -d prepared staged/0 home/whole transfers/* 2>/dev/null; :`),
       ).toBe('');
+    });
+
+    it('has all of its scripts there or none, also when their sender dies between two of them', async () => {
+      const { host, workDirectory } = transport;
+      const cut: Host = {
+        ...host,
+        // The first member, of 512 bytes and what they tell of, and nothing behind it.
+        run: (script, options = {}) => {
+          if (!Buffer.isBuffer(options.stdin)) return host.run(script, options);
+          const size = parseInt(options.stdin.subarray(124, 136).toString(), 8);
+          return host.run(script, { ...options, stdin: options.stdin.subarray(0, 512 + Math.ceil(size / 512) * 512) });
+        },
+      };
+      const place = `${workDirectory}/other`;
+      await expect(scriptsOn(cut, place).install()).rejects.toThrow('could not prepare');
+      expect(await transport.shell('ls other/lib')).toBe('');
+      await scriptsOn(host, place).install();
+      expect(await transport.shell('ls other/lib/*')).toBe(await transport.shell('ls lib/*'));
+      await transport.shell('rm -r other');
     });
 
     it('ends a transfer when it is asked for anew, and when its run is removed', async () => {
