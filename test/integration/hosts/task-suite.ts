@@ -392,6 +392,21 @@ export function describeTasks(name: string, open: () => Promise<Transport>): voi
       other.close();
     });
 
+    it('takes no part of an image for the image, where it had to be copied and that was interrupted', async () => {
+      const run = newRun();
+      const start = () => transport.machine.startTask(run, launchOf(image, sh('echo ran')));
+      const dying = 'ln() { return 1; }; cp() { head -c 100 "$1" >"$2"; kill -KILL $$; }';
+      await transport.shell(`for each in lib/*/processes.sh; do cp $each saved; echo '${dying}' >>$each; done`);
+      try {
+        await expect(start()).rejects.toThrow('no answer');
+        await transport.shell("sed -i 's/cp() .*//' lib/*/processes.sh");
+        expect(await start()).toMatchObject({ kind: 'started' });
+      } finally {
+        await transport.shell('for each in lib/*/processes.sh; do mv saved $each; done');
+      }
+      expect(await resultOf(watch, run)).toMatchObject({ exitCode: 0 });
+    });
+
     it('asks for an image that the cache does not hold', async () => {
       const launch = launchOf({ ...image, fileSha256: '0'.repeat(64) }, sh('true'));
       expect(await transport.machine.startTask(newRun(), launch)).toEqual({ kind: 'imageMissing' });
