@@ -201,7 +201,8 @@ download() { # FILE
     }
     set --
     [ -z "$etag" ] || set -- -H "If-None-Match: $etag"
-    code=$(printf '%s\n' "$first" | curl -q -sS -L -g --proto =http,https -K - --connect-timeout 10 --speed-limit 1 --speed-time 60 \
+    # A source that gives less than this is as good as away: at a few bytes a second it would hold a worker's place for hours.
+    code=$(printf '%s\n' "$first" | curl -q -sS -L -g --proto =http,https -K - --connect-timeout 10 --speed-limit 1000 --speed-time 60 \
       -D "$work/headers" -o "$file" -w '%{http_code}' "$@")
     problem=$?
     [ "$problem" != 0 ] || case $code in

@@ -132,6 +132,30 @@ export function describeStaging(name: string, open: () => Promise<Transport>): v
       expect(JSON.stringify(unreachable)).not.toContain('secret');
     });
 
+    it('gives up a source that gives a few bytes a second, and asks it again', { timeout: 30_000 }, async () => {
+      const slow = artifact('slow', Buffer.from('whole'));
+      transport.files.files.set('slow.sif', Buffer.from('no image'));
+      for (const path of ['slow', 'slow.sif']) transport.files.drip(path);
+      const pull = { kind: 'download', url: transport.files.url('slow.sif'), archive: false } as const;
+      // The minute that it has is made shorter.
+      await transport.shell(
+        `for each in lib/*; do cp -r $each saved; sed -i 's/--speed-time [0-9]*/--speed-time 2/' $each/*.sh; done`,
+      );
+      try {
+        const run = newRun();
+        const [staged] = await Promise.all([
+          stage(run, slow),
+          expect(
+            transport.machine.pullImage({ runtime: 'singularity', imageKey: 'slow', source: pull }),
+          ).rejects.toMatchObject({ code: 'invalid' }),
+        ]);
+        expect(staged).toMatchObject({ kind: 'done' });
+        expect(await scratch(run, 'cat slow')).toBe('whole');
+      } finally {
+        await transport.shell('for each in lib/*; do rm -r $each; mv saved $each; done');
+      }
+    });
+
     it('refuses archives that reach out of scratch', async () => {
       const evil: [string, Buffer][] = [
         ['parent.tar', await tarOf([{ name: '../evil' }, 'x'])],
