@@ -57,6 +57,8 @@ answer=$(setsid sh "$script" "$@" <&3 3<&- &)
 printf '%s\\n' "$answer"`;
 const staying: ReadonlySet<ScriptName> = new Set(['supervise', 'mount']);
 const inPlace = `${callScript}exec sh "$script" "$@"`;
+/** Tells the machine that nothing was cut off: tar takes what ends between two members for whole. */
+const endMember = 'end';
 const installScript = `set -e
 umask 022
 ${goThere}
@@ -64,9 +66,12 @@ mkdir -p -- "$1"
 cd -P -- "$1"
 mkdir -p lib
 [ ! -d "lib/$2" ] || exit 0
+trap 'rm -rf "lib/$2.$$"' EXIT
 mkdir "lib/$2.$$"
 tar -xf - -C "lib/$2.$$"
-mv -T "lib/$2.$$" "lib/$2" 2>/dev/null || rm -rf "lib/$2.$$"
+[ -e "lib/$2.$$/${endMember}" ] || { echo 'the scripts were cut short' >&2; exit 1; }
+rm "lib/$2.$$/${endMember}"
+mv -T "lib/$2.$$" "lib/$2" 2>/dev/null || :
 `;
 
 export function scriptsOn(host: Host, workDirectory: string): ScriptRunner {
@@ -102,7 +107,7 @@ export function lastWords(stderr: Buffer | string, maximum = 500): string {
 
 async function packed(): Promise<Buffer> {
   const tar = pack();
-  for (const { name, text } of files) tar.entry({ name, mode: 0o644 }, text);
+  for (const { name, text } of [...files, { name: endMember, text: '' }]) tar.entry({ name, mode: 0o644 }, text);
   return finish(tar);
 }
 

@@ -10,6 +10,7 @@ set -u
 umask 022
 . "${0%/*}/processes.sh"
 . "${0%/*}/mounts.sh"
+. "${0%/*}/folders.sh"
 . "${0%/*}/container.sh"
 . "${0%/*}/inputs.sh"
 
@@ -26,9 +27,11 @@ already && exit
 [ ! -e "$run/killed" ] || { echo killed; exit; }
 [ -e "$run/$image" ] || [ -e "images/$image" ] || { echo imageMissing; exit; }
 problem=$(mkdir -p "$run/home" "$run/tmp" "$task" 2>&1) || { echo "failed $problem"; exit; }
-# A hard link: the image lives on for this run when the cache drops it.
-[ -e "$run/$image" ] || ln "images/$image" "$run/$image" 2>/dev/null ||
-  [ -e "$run/$image" ] || cp "images/$image" "$run/$image" 2>/dev/null || { echo imageMissing; exit; }
+# A hard link: the image lives on for this run when the cache drops it. A copy, where there are none, has its name when it
+# is whole.
+[ -e "$run/$image" ] || ln "images/$image" "$run/$image" 2>/dev/null || [ -e "$run/$image" ] ||
+  { cp "images/$image" "$run/$image.$$" && mv "$run/$image.$$" "$run/$image"; } 2>/dev/null ||
+  { rm -f "$run/$image.$$"; echo imageMissing; exit; }
 
 case $image in
   *.podman | *.docker)
@@ -44,8 +47,6 @@ case $image in
     ;;
 esac
 
-newline='
-'
 launch= complete=
 while IFS= read -r line; do
   [ "$line" != "$boundary" ] || { complete=1; break; }
@@ -79,7 +80,10 @@ set -C
 }
 set +C
 main_ticks=$ticks
-echo "started $at"
+# The claim is made: the task is run also when nobody is left to hear it.
+trap '' PIPE
+echo "started $at" 2>/dev/null
+trap - PIPE
 exec >/dev/null 2>&1
 
 # open_copy: with COPY, two processes take what the task writes to the job's stdout and to the file. dd, standing in the
@@ -87,16 +91,14 @@ exec >/dev/null 2>&1
 open_copy() {
   name=$(printf '%s' "$copy" | base64 -d && echo .) || return 1
   name=${name%.}
-  case $name in */*) folder=${name%/*} ;; *) folder=. ;; esac
-  name=${name##*/}
-  case $name in '' | . | ..) return 1 ;; esac
-  inside "$folder" || return 1
-  [ ! -L "$inside/$name" ] && { [ ! -e "$inside/$name" ] || [ -f "$inside/$name" ]; } || return 1
+  folder=$(enter_above "$PWD/$run/home" "$name" make && printf '%s.' "$here") || return 1
+  folder=${folder%.} name=${name##*/}
+  [ ! -L "$folder/$name" ] && { [ ! -e "$folder/$name" ] || [ -f "$folder/$name" ]; } || return 1
   mkfifo "$task/written" "$task/copied" || return 1
   tee -p "$task/copied" <"$task/written" >&6 2>&7 &
   writer=$!
   ticks_of "$writer" && writer_ticks=$ticks
-  (cd -P "$inside" && exec dd "of=./$name" oflag=append,nofollow conv=notrunc bs=65536 status=none) \
+  (go_to "$folder" && exec dd "of=./$name" oflag=append,nofollow conv=notrunc bs=65536 status=none) \
     <"$task/copied" >&7 2>&7 &
   copier=$!
   ticks_of "$copier" && copier_ticks=$ticks
@@ -128,7 +130,7 @@ watch_limits() {
   peak=0 runtime_kib=0 nap= verdict=0
   trap '[ -z "$nap" ] || kill "$nap" 2>/dev/null' USR1
   trap '[ -z "$nap" ] || kill "$nap" 2>/dev/null; tell_peak; exit "$verdict"' TERM
-  { read -r _ && read -r _ && read -r _ page _; } </proc/self/smaps
+  page_size
   now
   deadline=$((now + walltime * 100))
   for pause in 0.05 0.05 0.1 0.1 0.2 0.2 0.5 0.5; do watch_once "$pause"; done
@@ -203,15 +205,21 @@ tell_peak() {
   echo "$peak" >"$task/rss"
 }
 
-# weigh_shared: the same with shared pages divided among those who share them. Costs more, so only near a verdict.
+# weigh_shared: the same with shared pages divided among those who share them. Costs more, so only near a verdict. Of a
+# process that can't be asked, as one that just ended, counts what it has resident.
 weigh_shared() {
   shared_sum=0
   for process in $everyone; do
-    while read -r key kib _; do
-      [ "$key" != Pss: ] || { shared_sum=$((shared_sum + kib)); break; }
-    done 2>/dev/null <"/proc/$process/smaps_rollup" || return
-  done 2>/dev/null
-  [ "$shared_sum" -eq 0 ] || used=$shared_sum
+    share=
+    {
+      while read -r key kib _; do
+        [ "$key" != Pss: ] || { share=$kib; break; }
+      done <"/proc/$process/smaps_rollup"
+    } 2>/dev/null
+    [ -n "$share" ] || { add_up "$process"; share=$used; }
+    shared_sum=$((shared_sum + share))
+  done
+  used=$shared_sum
 }
 
 # end_task VERDICT GRACE: TERM once to each of the user's processes, KILL to everything after the grace.

@@ -78,22 +78,22 @@ tell_task() {
   fi
 }
 
+# The sizes come last: whoever is told that a task ended is told of everything that it wrote.
 tell_runs() {
   set -- "runs/$deployment"-*/
   [ -d "$1" ] || return
+  for run in "$@"; do
+    name=${run#runs/}
+    echo "run ${name%/}"
+    for task in "${run}tasks/"*; do tell_task "$task"; done
+  done
   # One fork tells the sizes of all streams.
-  set -- "$@"
   sizes=
   for run in "$@"; do
     [ ! -e "${run}stdout" ] || sizes="$sizes ${run}stdout ${run}stderr"
   done
   # shellcheck disable=SC2086
   [ -z "$sizes" ] || stat -c 'size %n %s' $sizes 2>/dev/null
-  for run in "$@"; do
-    name=${run#runs/}
-    echo "run ${name%/}"
-    for task in "${run}tasks/"*; do tell_task "$task"; done
-  done
 }
 
 # storage_is_gone TOKEN: if it is not, it is seen to. That may take its time, which nobody here is kept waiting for: the

@@ -130,6 +130,40 @@ export function describeTasks(name: string, open: () => Promise<Transport>): voi
       expect(await output(watch, run, 'stderr')).toContain('cannot bind out');
     });
 
+    it("binds no folder of others, and none that the runtime would read as two, whatever a job's links are called", async () => {
+      const { machine } = transport;
+      const [victim, run] = [newRun(), newRun()];
+      for (const each of [victim, run]) {
+        await machine.startTask(each, launchOf(image, sh('echo secret-4752 > result')));
+        await resultOf(watch, each);
+      }
+      // What is looked at is `x` and a line break, which a shell drops at the end of an answer.
+      await transport.shell(
+        `cd runs/${runToken(run)}/home && x=$(printf 'x\n.') && mkdir "\${x%.}" && ln -s "\${x%.}" out &&
+         ln -s ../../${runToken(victim)}/home x && mkdir -p 'q","src=/etc' && ln -s 'q","src=/etc' quoted &&
+         ln -s ../../${runToken(victim)} other && mkdir -p real/a && ln -s real/a inner`,
+      );
+      let taskIndex = 0;
+      const bound = async (source: string) => {
+        taskIndex += 1;
+        const line = 'cat /mnt/result /mnt/passwd; echo was here > /mnt/left';
+        await machine.startTask(run, launchOf(image, sh(line), { taskIndex, binds: [{ source, target: '/mnt' }] }));
+        return (await resultOf(watch, run, taskIndex)).exitCode;
+      };
+      for (const source of ['out', 'quoted', 'other/killed/out', 'other/home', '..', 'inner/../../../..']) {
+        expect(await bound(source), source).toBe(255);
+      }
+      // A folder is made, and found, in the folder that the links lead to.
+      for (const source of ['inner/../b', 'inner/new']) expect(await bound(source), source).toBe(0);
+      expect(await output(watch, run)).toBe('');
+      expect(await transport.shell(`cd runs/${runToken(run)}/home/real && cat b/left a/new/left`)).toBe(
+        'was here\nwas here\n',
+      );
+      expect(
+        await transport.shell(`ls runs/${runToken(victim)} runs/${runToken(victim)}/home | grep -x -e killed -e left`),
+      ).toBe('');
+    });
+
     it('starts a task once however often and from wherever it is asked to', async () => {
       const run = newRun();
       const launch = launchOf(image, sh('echo started >> starts; sleep 1'));
@@ -161,6 +195,18 @@ export function describeTasks(name: string, open: () => Promise<Transport>): voi
       const result = await resultOf(watch, run);
       expect(result).toMatchObject({ exitCode: 137, cause: 'memory' });
       expect(result.maxResidentSetSizeKb).toBeGreaterThan(146_000);
+    });
+
+    it('counts memory that is shared once, also while processes end or nobody waits for one that did', async () => {
+      const run = newRun();
+      // All of them have the pages of the same program resident. The parent of `true` is a program that waits for none.
+      const line =
+        'i=0; while [ $((i += 1)) -lt 60 ]; do sleep 4 & done; (true & exec sleep 4) & for i in 1 2 3 4 5 6 7 8 9; do true & sleep 0.2; done; echo done';
+      await transport.machine.startTask(run, launchOf(image, sh(line), { memoryBytes: 20e6 }));
+      const result = await resultOf(watch, run);
+      expect(result).toMatchObject({ exitCode: 0, cause: 'exited' });
+      // Added up one by one it would have been too much.
+      expect(result.maxResidentSetSizeKb).toBeGreaterThan(20_000);
     });
 
     it('kills a container that ignores TERM after the grace', async () => {
@@ -271,6 +317,29 @@ export function describeTasks(name: string, open: () => Promise<Transport>): voi
       expect(seen).toBe('one lives\nthe other is dead\n');
     });
 
+    it('takes a process for alive whose first thread is going while another one replaces it', async () => {
+      // A moment too short to meet: told by files in place of /proc.
+      const rest = `1 ${'7 '.repeat(17)}4242 0 0`;
+      const seen = await transport.shell(
+        `mkdir -p fake/7/task/7 fake/7/task/8 fake/9/task/9 && echo '7 (a b) X ${rest}' >fake/7/stat && echo '9 (c) Z ${rest}' >fake/9/stat
+         sed 's|/proc/|fake/|g' lib/*/processes.sh >fake/processes.sh && . fake/processes.sh
+         ticks_of 7 && echo "$ticks"; ticks_of 9 || echo over
+         sed '/^class Container/,$d; s|/proc/|fake/|g' lib/*/engine.py >fake/engine.py
+         echo 'print(stat_of("7")[19], stat_of("9"), stat_of("10"))' >>fake/engine.py
+         python3 fake/engine.py; rm -r fake`,
+      );
+      expect(seen).toBe('4242\nover\n4242 None None\n');
+    });
+
+    it('knows how large a page of memory is, wherever the kernel tells it', async () => {
+      const seen = await transport.shell(
+        `mkdir -p fake/self && printf '%s kB\n' 'Size: 20' 'Rss: 12' 'Pss: 8' 'Swap: 0' 'KernelPageSize: 64' 'Size: 4' 'KernelPageSize: 2048' >fake/self/smaps
+         . lib/*/processes.sh && page_size && [ "$page" = "$(($(getconf PAGESIZE) / 1024))" ] && echo same
+         sed 's|/proc/|fake/|g' lib/*/processes.sh >fake/processes.sh && . fake/processes.sh && page_size && echo "$page"; rm -r fake`,
+      );
+      expect(seen).toBe('same\n64\n');
+    });
+
     it('reads output by byte offset, exactly, while the task runs', async () => {
       const run = newRun();
       const line = 'head -c 100000 /dev/zero | tr "\\0" "\\377"; printf "\\n.\\nend\\n"; sleep 1';
@@ -321,6 +390,21 @@ export function describeTasks(name: string, open: () => Promise<Transport>): voi
       await resultOf(other, run);
       await other.remove([run]);
       other.close();
+    });
+
+    it('takes no part of an image for the image, where it had to be copied and that was interrupted', async () => {
+      const run = newRun();
+      const start = () => transport.machine.startTask(run, launchOf(image, sh('echo ran')));
+      const dying = 'ln() { return 1; }; cp() { head -c 100 "$1" >"$2"; kill -KILL $$; }';
+      await transport.shell(`for each in lib/*/processes.sh; do cp $each saved; echo '${dying}' >>$each; done`);
+      try {
+        await expect(start()).rejects.toThrow('no answer');
+        await transport.shell("sed -i 's/cp() .*//' lib/*/processes.sh");
+        expect(await start()).toMatchObject({ kind: 'started' });
+      } finally {
+        await transport.shell('for each in lib/*/processes.sh; do mv saved $each; done');
+      }
+      expect(await resultOf(watch, run)).toMatchObject({ exitCode: 0 });
     });
 
     it('asks for an image that the cache does not hold', async () => {
