@@ -14,6 +14,7 @@ import { badRequest } from './errors.ts';
 import { readKey, refuseReusedKey, requestHash } from './idempotency.ts';
 import { planView } from './plan-view.ts';
 import type { Env } from './resource.ts';
+import { refuseWithoutRoom } from './stored-jobs.ts';
 import { withUploads } from './uploaded-objects.ts';
 
 interface Dependencies {
@@ -73,6 +74,7 @@ async function store(
   key: string | undefined,
 ): Promise<number> {
   const { submitted, description } = plain;
+  await refuseWithoutRoom(db, plain.identity.owner);
   const submission = { ...plain, submitted: sealing.seal(submitted), description: sealing.seal(description) };
   if (key === undefined) return (await submitWorkflow(db, submission)).id;
   const idempotency = { key, requestHash: requestHash(submitted) };

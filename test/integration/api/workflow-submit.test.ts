@@ -44,6 +44,19 @@ describe('POST /workflows', () => {
     });
   });
 
+  test('refuses more than an owner may have stored, and nobody else for it', async () => {
+    const id = await createWorkflow(anna);
+    await api.connection.sql`update workflows set total = 20000000, status = 'failed' where id = ${id}`;
+    const refused = {
+      status: 400,
+      json: { error: expect.stringMatching(/^your workflows have 20000000 jobs/) as string },
+    };
+    expect(await anna.post('/workflows', scan())).toMatchObject(refused);
+    expect(await anna.put(`/workflows/${id}/clone`)).toMatchObject(refused);
+    expect(await anna.put(`/workflows/${id}`)).toMatchObject(refused);
+    expect(await createWorkflow(ben)).toBeGreaterThan(id);
+  });
+
   test('tells the first problem in the words of upstream, and all of them beside it', async () => {
     expect(await anna.post('/workflows', { name: 'w', labels: 3 })).toMatchObject({
       status: 400,
