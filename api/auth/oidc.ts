@@ -92,7 +92,7 @@ function userinfoVerifier(issuer: IssuerConfig, provider: () => Promise<Provider
 }
 
 function checkClaims(claims: JWTPayload, issuer: IssuerConfig): number {
-  const expiresMs = (claims.exp ?? 0) * 1000;
+  const expiresMs = typeof claims.exp === 'number' ? claims.exp * 1000 : 0;
   if (expiresMs <= Date.now()) throw new TokenRefused('the token has expired');
   const audiences = claims.aud === undefined ? [] : [claims.aud].flat();
   if (issuer.audience !== undefined && !audiences.includes(issuer.audience)) {

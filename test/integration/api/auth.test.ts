@@ -88,6 +88,7 @@ afterAll(async () => {
   await Promise.all([api.close(), byKeys.stop(), byUserinfo.stop()]);
 });
 
+const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
 const ask = (authorization?: string) =>
   clientOf(api.app, authorization ? { Authorization: authorization } : {}).get('/jobs');
 const refused = { status: 401, json: { error: 'Authentication failure' } };
@@ -129,11 +130,11 @@ describe('our own tokens', () => {
       own({ exp: later }),
       own({ username: 'anna', exp: later }, 'HS512'),
       own({ username: 'anna', exp: later, iss: 'elsewhere' }),
+      ...[5, null, [], {}, true, '', '/'.repeat(10_000)].map((iss) => own({ username: 'anna', exp: later, iss })),
       new SignJWT({ username: 'anna' }).setProtectedHeader({ alg: 'HS256' }).setExpirationTime('1h').sign(secret),
       issueToken('another key that is long enough for HS256', { username: 'anna', expiresSeconds: 60 }),
     ]);
     for (const token of bad) expect(await ask(`Bearer ${token}`)).toMatchObject(refused);
-    const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
     const unsigned = `${part({ alg: 'none' })}.${part({ iss: 'prominence', username: 'anna', exp: later })}.`;
     expect(await ask(`Bearer ${unsigned}`)).toMatchObject(refused);
   });
@@ -245,6 +246,11 @@ describe('tokens of a provider, by userinfo', () => {
     expect(await ask(`Bearer ${byUserinfo.revoked}`)).toMatchObject(refused);
     const over = await byUserinfo.token({ exp: Math.floor(Date.now() / 1000) - 5 });
     expect(await ask(`Bearer ${over}`)).toMatchObject(refused);
+    for (const exp of ['soon', {}]) {
+      const claims = { iss: byUserinfo.url, aud: 'prominence-api', exp };
+      const endless = `${part({ alg: 'none' })}.${part(claims)}.`;
+      expect(await ask(`Bearer ${endless}`)).toMatchObject(refusedFor('the token has expired'));
+    }
     expect(await ask(`Bearer ${await byUserinfo.token({ aud: 'other' })}`)).toMatchObject(refused);
   });
 });
