@@ -60,7 +60,10 @@ function refusalOf(error: unknown): string | undefined {
 /** The unverified issuer only chooses who judges the token. It may be anything, whatever its type says. */
 function tokenVerifier(auth: Config['auth']): TokenVerifier {
   const own = ownTokenVerifier(auth.signingKey);
-  const providers = auth.issuers.map((issuer) => ({ issuer: issuer.issuer, verify: oidcVerifier(issuer) }));
+  const providers = auth.issuers.map((issuer) => ({
+    issuer: issuer.issuer,
+    verify: oidcVerifier(issuer, auth.issuers),
+  }));
   return (token) => {
     const iss: unknown = decodeJwt(token).iss;
     if (iss === ownIssuer) return own(token);
