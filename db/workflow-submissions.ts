@@ -68,7 +68,7 @@ export async function cloneWorkflow(
 interface Rerun {
   of: number;
   /** Absent: all that did not succeed. */
-  selection?: NodeSelection[];
+  selection?: NodeSelection;
 }
 
 export type RerunAnswer =
@@ -114,11 +114,11 @@ export async function rerunSelected(
   if (!original.isExpanded) return { kind: 'unexpanded' };
   const resolved = resolveSelection(selection, planWorkflow(original.description).nodes);
   if (resolved.kind !== 'resolved') return resolved;
-  const nodes = await countSelected(sql, workflowId, resolved.nodes);
+  const nodes = await countSelected(sql, workflowId, resolved.selection);
   const problem = problemOf(nodes);
   if (problem) return problem;
-  const rerun = { of: workflowId, selection: resolved.nodes };
-  const id = await storeRerun(sql, { identity, ...original }, rerun);
+  const rerun = { of: workflowId, selection: resolved.selection };
+  const id = await storeRerun(sql, again(identity, original), rerun);
   return id === undefined ? { kind: 'unknown' } : { kind: 'accepted', id };
 }
 
