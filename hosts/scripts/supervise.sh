@@ -62,6 +62,10 @@ if [ ! -e "$run/prepared" ]; then
 fi
 exec </dev/null
 
+# What is called from here on needs no locale, and starts faster without one.
+locale=${LC_ALL-}
+export LC_ALL=C
+
 # Room for the result is taken before the task can fill the disk.
 { printf '%512s\n' '' >"$task/exit.new"; } 2>/dev/null || { echo 'failed no space left on the machine'; exit; }
 
@@ -294,6 +298,7 @@ else
     [ ! -e "$task/lost" ] || exit 137
     if [ "$copy" = - ]; then exec >"$task/out" 2>"$task/err"; else exec >"$task/written" 2>&1; fi
     exec 3>&- 6>&- 7>&- 8>&- 9>&-
+    if [ -n "$locale" ]; then LC_ALL=$locale; else unset LC_ALL; fi
     export ENGINE_CPU_FILE="$task/cpu"
     eval "$launch"
   ) &
