@@ -9,13 +9,16 @@ case $PWD in
   *) work_directory=$PWD ;;
 esac
 
-# is_mounted RUN
-is_mounted() {
+# holds_mounts FOLDER: something is mounted in it.
+holds_mounts() {
   while read -r _ _ _ _ mount_point _; do
-    case $mount_point in "$work_directory/$1/mounts/"*) return 0 ;; esac
+    case $mount_point in "$work_directory/$1/"*) return 0 ;; esac
   done </proc/self/mountinfo
   return 1
 }
+
+# is_mounted RUN
+is_mounted() { holds_mounts "$1/mounts"; }
 
 # holder RUN keeper|server: sets `holder` and `holder_ticks` to that process; fails when it does not live.
 holder() {

@@ -62,6 +62,10 @@ if [ ! -e "$run/prepared" ]; then
 fi
 exec </dev/null
 
+# What is called from here on needs no locale, and starts faster without one.
+locale=${LC_ALL-}
+export LC_ALL=C
+
 # Room for the result is taken before the task can fill the disk.
 { printf '%512s\n' '' >"$task/exit.new"; } 2>/dev/null || { echo 'failed no space left on the machine'; exit; }
 
@@ -86,8 +90,29 @@ echo "started $at" 2>/dev/null
 trap - PIPE
 exec >/dev/null 2>&1
 
-# open_copy: with COPY, two processes take what the task writes to the job's stdout and to the file. dd, standing in the
-# file's folder, never follows a link that the job may put there meanwhile. Fails when the file is none of scratch.
+# open_streams: the task writes into pipes. What it opens anew as /dev/stdout or /dev/stderr, if that were the file, would be
+# emptied by that. Both ends are open before anybody reads or writes: then nobody waits for the other, or misses its words.
+open_streams() {
+  mkfifo "$task/out" "$task/err" || return 1
+  exec 8<>"$task/out" 9<>"$task/err" 4<"$task/out" 5<"$task/err"
+  { exec <&4 >&6 4<&- 5<&- 8>&- 9>&-; keep; } &
+  follow_stream
+  { exec <&5 >&7 4<&- 5<&- 8>&- 9>&-; keep; } &
+  follow_stream
+  exec 4<&- 5<&-
+}
+
+# keep: what comes is written as it comes. Where there is no room for it, it is dropped, and what comes later may find room
+# again: the task goes on.
+keep() {
+  until cat; do timeout 1 cat >/dev/null; done
+}
+
+# follow_stream: the process that was just started takes what the task writes.
+follow_stream() { ! ticks_of "$!" || streams="$streams $!.$ticks"; }
+
+# open_copy: with COPY, what the task writes goes to the job's stdout and to the file. dd, standing in the file's folder,
+# never follows a link that the job may put there meanwhile. Fails when the file is none of scratch.
 open_copy() {
   name=$(printf '%s' "$copy" | base64 -d && echo .) || return 1
   name=${name%.}
@@ -95,27 +120,36 @@ open_copy() {
   folder=${folder%.} name=${name##*/}
   [ ! -L "$folder/$name" ] && { [ ! -e "$folder/$name" ] || [ -f "$folder/$name" ]; } || return 1
   mkfifo "$task/written" "$task/copied" || return 1
-  tee -p "$task/copied" <"$task/written" >&6 2>&7 &
-  writer=$!
-  ticks_of "$writer" && writer_ticks=$ticks
+  exec 3<>"$task/written" 4<"$task/written"
+  tee -p "$task/copied" <&4 >&8 2>&7 3>&- 4<&- 8>&- 9>&- &
+  follow_stream
   (go_to "$folder" && exec dd "of=./$name" oflag=append,nofollow conv=notrunc bs=65536 status=none) \
-    <"$task/copied" >&7 2>&7 &
-  copier=$!
-  ticks_of "$copier" && copier_ticks=$ticks
+    <"$task/copied" >&7 2>&7 3>&- 4<&- 8>&- 9>&- &
+  follow_stream
+  exec 4<&-
 }
 
-# close_copy: when the task is over, what it wrote is on its way still.
-close_copy() {
+# close_streams: when the task is over, what it wrote is on its way still. It may have left somebody who writes on.
+close_streams() {
   now
   patience=$((now + 1000))
-  while is_alive "$writer" "$writer_ticks" || is_alive "$copier" "$copier_ticks"; do
-    [ "$now" -lt "$patience" ] || { kill -KILL "$writer" "$copier" 2>/dev/null; break; }
-    sleep 0.02
-    now
+  for stream in $streams; do
+    reader=${stream%.*}
+    while is_alive "$reader" "${stream#*.}"; do
+      if [ "$now" -ge "$patience" ]; then
+        children=
+        { read -r children <"/proc/$reader/task/$reader/children"; } 2>/dev/null
+        # shellcheck disable=SC2086
+        kill -KILL "$reader" $children 2>/dev/null
+        break
+      fi
+      sleep 0.02
+      now
+    done
   done
 }
 
-# bound_output: cuts what goes beyond the bound. Ours are the descriptors the task inherits, so they tell where it is.
+# bound_output: cuts what goes beyond the bound. Who writes inherited our descriptors, so they tell where it is.
 bound_output() {
   for stream in 6:stdout 7:stderr; do
     position=0
@@ -243,12 +277,15 @@ end_task() {
   exit "$verdict"
 }
 
-cause=exited code=137 watcher= writer=
+cause=exited code=137 watcher= streams=
 exec 6>>"$run/stdout" 7>>"$run/stderr"
 trap '[ -z "$watcher" ] || kill -USR1 "$watcher" 2>/dev/null' TERM
 read -r uptime_start _ </proc/uptime
 if [ -e "$run/killed" ]; then
   cause=killed
+elif ! open_streams; then
+  echo 'no pipes for the output of the task could be made' >&7
+  code=255
 elif [ "$copy" != - ] && ! open_copy; then
   echo 'stdout of the task is no file in the scratch directory that could be written' >&7
   code=255
@@ -259,12 +296,14 @@ else
     echo "$self $ticks" >"$task/leader"
     # Somebody found this task without a supervisor and gave it up: it must not come to life now.
     [ ! -e "$task/lost" ] || exit 137
-    if [ -n "$writer" ]; then exec >"$task/written" 2>&1; else exec >&6 2>&7; fi
-    exec 6>&- 7>&-
+    if [ "$copy" = - ]; then exec >"$task/out" 2>"$task/err"; else exec >"$task/written" 2>&1; fi
+    exec 3>&- 6>&- 7>&- 8>&- 9>&-
+    if [ -n "$locale" ]; then LC_ALL=$locale; else unset LC_ALL; fi
     export ENGINE_CPU_FILE="$task/cpu"
     eval "$launch"
   ) &
   leader=$!
+  exec 3>&- 8>&- 9>&-
   ticks_of "$leader"
   leader_ticks=$ticks
   trap '' USR1
@@ -289,7 +328,7 @@ else
   case $verdict in 1 | 11) cause=walltime ;; 2 | 12) cause=memory ;; 3 | 13) cause=killed ;; esac
   case $verdict in 11 | 12 | 13) code=137 ;; esac
   if [ "$code" -ge 128 ] || [ "$cause" != exited ]; then end_family "$run" "$leader" "$leader_ticks"; fi
-  [ -z "$writer" ] || close_copy
+  close_streams
   bound_output
 fi
 read -r uptime_end _ </proc/uptime

@@ -103,6 +103,50 @@ export function describeOutput(name: string, open: () => Promise<Transport>): vo
       expect(await observed(watch)).toMatchObject({ stdoutBytes: 5, tasks: [{ state: 'finished' }] });
     });
 
+    it.each([[undefined], ['copy']])(
+      'keeps what was written before a task opens /dev/stdout or /dev/stderr anew (its copy: %s)',
+      async (stdoutFile) => {
+        const run = newRun();
+        const line =
+          'echo one; echo two >/dev/stdout; echo three >>/dev/fd/1; echo 1 >&2; echo 2 | tee /dev/stderr >/dev/null; echo 3 >/dev/stderr; echo four';
+        await transport.machine.startTask(
+          run,
+          launchOf(image, sh(line), stdoutFile === undefined ? {} : { stdoutFile }),
+        );
+        expect(await resultOf(watch, run)).toMatchObject({ exitCode: 0 });
+        const [out, err] = ['one\ntwo\nthree\n', '1\n2\n3\n'];
+        expect(await output(watch, run)).toBe(stdoutFile === undefined ? `${out}four\n` : `${out}${err}four\n`);
+        expect(await output(watch, run, 'stderr')).toBe(stdoutFile === undefined ? err : '');
+        // Neither does it escape the bound.
+        const flood = 'head -c 3000000 /dev/zero >/dev/stdout; head -c 3000000 /dev/zero >/dev/stderr';
+        await transport.machine.startTask(run, launchOf(image, sh(flood), { outputBytes: 1_000_000, taskIndex: 1 }));
+        expect(await resultOf(watch, run, 1)).toMatchObject({ exitCode: 0 });
+        expect(await sizeOf(run)).toBe(1_000_000);
+      },
+    );
+
+    it('shows output as it comes, and loses nothing of it at the end or at a kill', async () => {
+      const lines = (count: number) => Array.from({ length: count }, (_, index) => `${index + 1}\n`).join('');
+      const whole = newRun();
+      await transport.machine.startTask(
+        whole,
+        launchOf(image, sh('printf here; until [ -e go ]; do sleep 0.02; done; seq 50000')),
+      );
+      await until(async () => (await output(watch, whole)) === 'here', 'the first bytes are there');
+      await inScratch(whole, 'touch go');
+      await resultOf(watch, whole);
+      expect(await output(watch, whole)).toBe(`here${lines(50_000)}`);
+      const killed = newRun();
+      await transport.machine.startTask(
+        killed,
+        launchOf(image, sh('seq 50000; seq 50000 >&2; touch done; sleep 4764')),
+      );
+      await until(async () => (await inScratch(killed, 'ls')) === 'done\n', 'all was written');
+      await transport.machine.killRun(killed, 0);
+      expect(await output(watch, killed)).toBe(lines(50_000));
+      expect(await output(watch, killed, 'stderr')).toBe(lines(50_000));
+    });
+
     it('ends a task that copies its output like any other', async () => {
       const run = newRun();
       const line = 'trap "" TERM; echo up; (setsid sleep 4761 &); while :; do sleep 4762; done';

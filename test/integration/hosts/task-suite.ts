@@ -380,6 +380,84 @@ export function describeTasks(name: string, open: () => Promise<Transport>): voi
       const left = (await watch.list()).map(({ run }) => run.jobId);
       expect(left).not.toContain(finished.jobId);
       expect(left).not.toContain(running.jobId);
+      expect(await transport.shell(`ls runs removed | grep -e ${runToken(finished)} -e ${runToken(running)}`)).toBe('');
+    });
+
+    /** The program that removes does what the line says first, when it is to remove what is of a run. */
+    const withOtherRm = async (run: RunRef, line: string, test: () => Promise<void>) => {
+      await transport.shell(
+        `mkdir programs && printf '%s\n' '#!/bin/sh' 'case "$*" in *${runToken(run)}*) ${line} ;; esac' 'exec /bin/rm "$@"' >programs/rm && chmod +x programs/rm
+         for each in lib/*/processes.sh; do cp $each saved; echo 'case $PATH in *programs*) ;; *) PATH=$PWD/programs:$PATH ;; esac' >>$each; done`,
+      );
+      try {
+        await test();
+      } finally {
+        await transport.shell('for each in lib/*/processes.sh; do mv saved $each; done; rm -r programs');
+      }
+    };
+    const isGone = (run: RunRef) => async () =>
+      (await transport.shell(`ls runs removed | grep ${runToken(run)}`)) === '';
+
+    it('answers while a large run is removed, and takes a removal up again that was cut short', async () => {
+      const [large, other] = [newRun(), newRun()];
+      await transport.machine.startTask(large, launchOf(image, sh('mkdir -p a/b; touch a/b/c; chmod 0 a')));
+      await resultOf(watch, large);
+      await transport.machine.startTask(other, launchOf(image, sh('echo said')));
+      await resultOf(watch, other);
+      await withOtherRm(large, 'while [ -e hold ]; do sleep 0.05; done', async () => {
+        await transport.shell(': >hold');
+        const busy = await transport.machine.watch(deployment);
+        const began = Date.now();
+        await busy.remove([large, other]);
+        expect((await busy.list()).map(({ run }) => run.jobId)).not.toContain(large.jobId);
+        await busy.list();
+        expect(Date.now() - began).toBeLessThan(10_000);
+        // Whoever removes it is killed, with all that it started.
+        const remover = async () =>
+          (await transport.shell(`ls removed | grep ${runToken(large)}`)).trim().split('.').at(-2);
+        await until(async () => ![undefined, '0'].includes(await remover()), 'somebody removes it');
+        await transport.shell(`kill -KILL -- -${await remover()}; /bin/rm hold`);
+        busy.close();
+        expect(await isGone(large)()).toBe(false);
+        const next = await transport.machine.watch(deployment);
+        await until(isGone(large), 'the next watch has it removed');
+        next.close();
+        await until(isGone(other), 'the other one is removed as well');
+      });
+    });
+
+    it('says which run could not be removed, whenever that came out, and tries it again', async () => {
+      const [once, late, other] = [newRun(), newRun(), newRun()];
+      for (const run of [once, late, other]) {
+        await transport.machine.startTask(run, launchOf(image, sh('true')));
+        await resultOf(watch, run);
+      }
+      const refuse = '[ ! -e refuse ] || { echo no >&2; exit 1; }';
+      await transport.shell(': >refuse');
+      await withOtherRm(once, refuse, async () => {
+        const second = await transport.machine.watch(deployment);
+        await expect(second.remove([once])).rejects.toThrow(`could not remove runs/${runToken(once)}: no`);
+        second.close();
+      });
+      await withOtherRm(late, `while [ -e hold ]; do sleep 0.05; done; ${refuse}`, async () => {
+        await transport.shell(': >hold');
+        const second = await transport.machine.watch(deployment);
+        await second.remove([late]);
+        await transport.shell('rm hold');
+        const told = () =>
+          second.remove([other]).then(
+            () => undefined,
+            (error: Error) => error.message,
+          );
+        let words: string | undefined;
+        await until(async () => (words = await told()) !== undefined, 'it is told');
+        expect(words).toContain(`could not remove runs/${runToken(late)}: no`);
+        second.close();
+      });
+      await transport.shell('rm refuse');
+      const next = await transport.machine.watch(deployment);
+      for (const run of [once, late, other]) await until(isGone(run), 'it is removed in the end');
+      next.close();
     });
 
     it('does not see runs of another deployment', async () => {
