@@ -62,7 +62,7 @@ async function follow(machine: Partial<Machine>, runLost: Signals['runLost'], ov
   following.catch(() => undefined);
   try {
     await Promise.race([following, eventually(over, () => `it did not come to that: ${said.join('\n')}`)]);
-    return { following: await Promise.race([following.catch((error: unknown) => error), undefined]), said };
+    return { said };
   } finally {
     environment.cancel();
     await following.catch(() => undefined);
