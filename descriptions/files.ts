@@ -56,7 +56,7 @@ function readMountpoint(read: ObjectReader): Artifact['mountpoint'] {
 }
 
 /** They are parts of entries of an index. */
-const longestOutputBytes = 2000;
+export const longestOutputBytes = 2000;
 
 export function readOutputs(job: ObjectReader, key: 'outputFiles' | 'outputDirs'): string[] {
   const names = job.field(key, strings(`an array of ${key} must be provided`, `${key} must be a list of strings`));
