@@ -10,7 +10,10 @@ export const inputItems: ReadonlySet<string> = new Set(['filename', 'content', '
 export function readArtifacts(job: ObjectReader): Artifact[] {
   if (!job.has('artifacts')) return [];
   const entries = job.list('artifacts', 'an array of artifacts must be provided', limits.artifacts) ?? [];
-  return entries.map((entry, i) => readArtifact(job, entry, `artifacts[${i}]`)).filter((it) => it !== undefined);
+  const artifacts = entries.flatMap((entry, i) => readArtifact(job, entry, `artifacts[${i}]`) ?? []);
+  const mounted = artifacts.filter(({ mountpoint }) => mountpoint !== undefined);
+  if (mounted.length > limits.mountpoints.most) job.issue('artifacts', limits.mountpoints.message);
+  return artifacts;
 }
 
 function readArtifact(job: ObjectReader, entry: Place, key: string): Artifact | undefined {

@@ -27,6 +27,7 @@ export const limits = {
   },
   variables: { most: 1000, message: 'a task must not have more than 1000 environment variables' },
   artifacts: inJob(1000, 'artifacts'),
+  mountpoints: inJob(100, 'artifacts with a mountpoint'),
   inputs: inJob(1000, 'inputs'),
   outputFiles: inJob(10_000, 'outputFiles'),
   outputDirs: inJob(10_000, 'outputDirs'),

@@ -4,7 +4,7 @@
  * arrives takes its row away.
  */
 import type { JobDescription, Notification, Task } from '../domain/description.ts';
-import { scratchFile, scratchOutput } from '../domain/environment.ts';
+import { scratchFiles, scratchOutputs } from '../domain/environment.ts';
 import { acceptableSizes } from '../domain/resources.ts';
 import { imageInStorage } from '../domain/storage.ts';
 import { limits } from './limits.ts';
@@ -96,13 +96,17 @@ const refusals: Refusal<JobDescription>[] = [
     sentence: 'the benchmark runtime, which runs nothing, is not enabled on this server',
   },
   {
-    asked: ({ tasks, artifacts }) =>
-      tasks.some(({ stdout }) => stdout !== undefined && scratchFile(stdout, artifacts) === undefined),
+    asked: ({ tasks, artifacts }) => {
+      const scratchFile = scratchFiles(artifacts);
+      return tasks.some(({ stdout }) => stdout !== undefined && scratchFile(stdout) === undefined);
+    },
     sentence: 'stdout of a task must be a file in the scratch directory (/home/user)',
   },
   {
-    asked: ({ outputFiles, outputDirs, artifacts }) =>
-      [...outputFiles, ...outputDirs].some((name) => scratchOutput(name, artifacts) === undefined),
+    asked: ({ outputFiles, outputDirs, artifacts }) => {
+      const scratchOutput = scratchOutputs(artifacts);
+      return [...outputFiles, ...outputDirs].some((name) => scratchOutput(name) === undefined);
+    },
     sentence:
       'outputFiles and outputDirs must be in the scratch directory (/home/user) or below the mountpoint of an artifact, ' +
       'and without .. in them',

@@ -146,6 +146,11 @@ const notificationStates = within(
   { description: 'What became of those of which delivery was tried, and why it failed' },
 );
 
+const artifact = object({
+  url: text,
+  'mountpoint?': within(text, { description: `\`SOURCE:/TARGET\`; at most ${limits.mountpoints.most} have one` }),
+  'executable?': flag,
+});
 const givenLabels = within(labels, { maxProperties: limits.labels.most });
 const outputName = within(text, { maxLength: longestOutputBytes });
 
@@ -158,7 +163,7 @@ const jobDescription = object(
       minItems: 1,
       description: `Started at most ${limits.launches.most} times, with the retries of tasks, of the job, and of its workflow`,
     }),
-    'artifacts?': upTo(limits.artifacts, arrayOf(object({ url: text, 'mountpoint?': text, 'executable?': flag }))),
+    'artifacts?': upTo(limits.artifacts, arrayOf(artifact)),
     'inputs?': upTo(
       limits.inputs,
       arrayOf(object({ filename: text, content: within(text, { contentEncoding: 'base64' }), 'executable?': flag })),
