@@ -10,7 +10,7 @@ import { announcedChecksums } from '../db/uploads.ts';
 import { artifactObject, imageObject } from '../descriptions/object-names.ts';
 import { currentRun, markRunning, publishOutputs, type RunFacts } from '../db/execution.ts';
 import { findImage, forgetImage, recordImage } from '../db/machines.ts';
-import { scratchOutput } from '../domain/environment.ts';
+import { scratchOutputs } from '../domain/environment.ts';
 import type { JobExecution } from '../domain/execution.ts';
 import { benchmarkExitCode } from '../domain/benchmark.ts';
 import type {
@@ -233,7 +233,8 @@ export function createHostActivities(deps: HostDependencies): HostActivities {
           ...description.outputFiles.map((name) => ({ kind: 'file' as const, name })),
           ...description.outputDirs.map((name) => ({ kind: 'directory' as const, name })),
         ].map(({ kind, name }) => ({ kind, name, key: outputKey(uid, ref.attempt, kind, name) }));
-        const inScratch = (name: string) => scratchOutput(name, description.artifacts) ?? name;
+        const scratchOutput = scratchOutputs(description.artifacts);
+        const inScratch = (name: string) => scratchOutput(name) ?? name;
         const began = Date.now();
         const requests = await Promise.all(
           wanted.map(async ({ kind, name: asked, key }): Promise<OutputRequest> => {

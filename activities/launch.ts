@@ -2,7 +2,7 @@
 import { splitCommandLine } from '../domain/command-line.ts';
 import type { JobDescription, Task } from '../domain/description.ts';
 import {
-  scratchFile,
+  scratchFiles,
   taskEnvironment,
   taskNumber,
   workingDirectory,
@@ -51,7 +51,7 @@ export function taskLaunch(description: JobDescription, facts: LaunchFacts): Tas
     runtime: task.runtime,
     ...commandOf(task, size.cpus, Object.keys(env)),
     ...(task.app === undefined ? {} : { app: task.app }),
-    ...(task.stdout === undefined ? {} : { stdoutFile: scratchFile(task.stdout, description.artifacts) ?? '' }),
+    ...(task.stdout === undefined ? {} : { stdoutFile: scratchFiles(description.artifacts)(task.stdout) ?? '' }),
     workdir: workingDirectory(task.workdir),
     env,
     binds: [

@@ -85,7 +85,7 @@ function parameterList(read: ObjectReader, type: string): ObjectReader[] {
 }
 
 /** It is kept with each instance. */
-const longestParameterName = 128;
+export const longestParameterName = 128;
 
 /** '' where there is none. */
 function parameterName(read: ObjectReader): string {

@@ -10,7 +10,10 @@ export const inputItems: ReadonlySet<string> = new Set(['filename', 'content', '
 export function readArtifacts(job: ObjectReader): Artifact[] {
   if (!job.has('artifacts')) return [];
   const entries = job.list('artifacts', 'an array of artifacts must be provided', limits.artifacts) ?? [];
-  return entries.map((entry, i) => readArtifact(job, entry, `artifacts[${i}]`)).filter((it) => it !== undefined);
+  const artifacts = entries.flatMap((entry, i) => readArtifact(job, entry, `artifacts[${i}]`) ?? []);
+  const mounted = artifacts.filter(({ mountpoint }) => mountpoint !== undefined);
+  if (mounted.length > limits.mountpoints.most) job.issue('artifacts', limits.mountpoints.message);
+  return artifacts;
 }
 
 function readArtifact(job: ObjectReader, entry: Place, key: string): Artifact | undefined {
@@ -56,7 +59,7 @@ function readMountpoint(read: ObjectReader): Artifact['mountpoint'] {
 }
 
 /** They are parts of entries of an index. */
-const longestOutputBytes = 2000;
+export const longestOutputBytes = 2000;
 
 export function readOutputs(job: ObjectReader, key: 'outputFiles' | 'outputDirs'): string[] {
   const names = job.field(key, strings(`an array of ${key} must be provided`, `${key} must be a list of strings`));

@@ -15,8 +15,19 @@ const inJob = (most: number, what: string): Limit => ({
 export const limits = {
   labels: { most: 100, message: 'there must not be more than 100 labels' },
   tasks: inJob(1000, 'tasks'),
+  /**
+   * Of tasks, all retries counted, where those of a workflow multiply the job's own. Each is some twelve events of the job's
+   * history, which ends at 51,200; lost machines add to them.
+   */
+  launches: {
+    most: 3000,
+    message:
+      'a job may start its tasks at most 3000 times, all retries counted: number of tasks x (maximumTaskRetries + 1) x ' +
+      '(maximumRetries + 1), and in a workflow x (maximumRetries of the workflow + 1)',
+  },
   variables: { most: 1000, message: 'a task must not have more than 1000 environment variables' },
   artifacts: inJob(1000, 'artifacts'),
+  mountpoints: inJob(100, 'artifacts with a mountpoint'),
   inputs: inJob(1000, 'inputs'),
   outputFiles: inJob(10_000, 'outputFiles'),
   outputDirs: inJob(10_000, 'outputDirs'),

@@ -4,9 +4,10 @@
  * arrives takes its row away.
  */
 import type { JobDescription, Notification, Task } from '../domain/description.ts';
-import { scratchFile, scratchOutput } from '../domain/environment.ts';
+import { scratchFiles, scratchOutputs } from '../domain/environment.ts';
 import { acceptableSizes } from '../domain/resources.ts';
 import { imageInStorage } from '../domain/storage.ts';
+import { limits } from './limits.ts';
 import { isPrivateAddress } from './private-address.ts';
 import { planWorkflow } from '../domain/workflow-plan.ts';
 import type { WorkflowDescription } from '../domain/workflow-description.ts';
@@ -80,19 +81,14 @@ const notificationRefusals: Refusal<{ notifications: Notification[] }>[] = [
   },
 ];
 
-/** Each is some twelve events of the job's history, which ends at 51,200; losses of machines add to them. */
-const mostLaunches = 3000;
-
 /** In a workflow, its retries are in the policies of its jobs already. */
 const launchesOf = ({ tasks, policies }: JobDescription): number =>
   tasks.length * (policies.maximumTaskRetries + 1) * (policies.maximumRetries + 1);
 
 const refusals: Refusal<JobDescription>[] = [
   {
-    asked: (description) => launchesOf(description) > mostLaunches,
-    sentence:
-      `a job may start its tasks at most ${mostLaunches} times, all retries counted: number of tasks x ` +
-      '(maximumTaskRetries + 1) x (maximumRetries + 1), and in a workflow x (maximumRetries of the workflow + 1)',
+    asked: (description) => launchesOf(description) > limits.launches.most,
+    sentence: limits.launches.message,
   },
   {
     asked: (description, { runsBenchmarks }) =>
@@ -100,13 +96,17 @@ const refusals: Refusal<JobDescription>[] = [
     sentence: 'the benchmark runtime, which runs nothing, is not enabled on this server',
   },
   {
-    asked: ({ tasks, artifacts }) =>
-      tasks.some(({ stdout }) => stdout !== undefined && scratchFile(stdout, artifacts) === undefined),
+    asked: ({ tasks, artifacts }) => {
+      const scratchFile = scratchFiles(artifacts);
+      return tasks.some(({ stdout }) => stdout !== undefined && scratchFile(stdout) === undefined);
+    },
     sentence: 'stdout of a task must be a file in the scratch directory (/home/user)',
   },
   {
-    asked: ({ outputFiles, outputDirs, artifacts }) =>
-      [...outputFiles, ...outputDirs].some((name) => scratchOutput(name, artifacts) === undefined),
+    asked: ({ outputFiles, outputDirs, artifacts }) => {
+      const scratchOutput = scratchOutputs(artifacts);
+      return [...outputFiles, ...outputDirs].some((name) => scratchOutput(name) === undefined);
+    },
     sentence:
       'outputFiles and outputDirs must be in the scratch directory (/home/user) or below the mountpoint of an artifact, ' +
       'and without .. in them',

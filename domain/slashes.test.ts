@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { scratchOutput } from './environment.ts';
+import { scratchOutputs } from './environment.ts';
 import { withoutSlashes, withoutTrailingSlashes } from './slashes.ts';
 
 test.each([
@@ -16,6 +16,6 @@ test('a path of slashes takes no longer than another', () => {
   const path = `a${'/'.repeat(1_000_000)}a`;
   const begin = performance.now();
   expect(withoutSlashes(path)).toBe(path);
-  expect(scratchOutput(path, [])).toBe('a/a');
+  expect(scratchOutputs([])(path)).toBe('a/a');
   expect(performance.now() - begin).toBeLessThan(2000);
 });

@@ -175,6 +175,18 @@ describe('Idempotency-Key', () => {
     expect(await idsOf(anna, '/jobs')).toHaveLength(5);
   });
 
+  test('stands for the first workflow also after its uploads are gone', async () => {
+    const own = uploadKey.own(`anna${counter}`, 'data.tgz');
+    await api.store.folder.write(own, ReadableStream.from([Buffer.from('x')]));
+    const body = scan({ jobs: [named('point', { artifacts: [{ url: 'data.tgz' }] }), named('merge')] });
+    const first = await post(anna, body, 'k');
+    expect(first.status).toBe(201);
+    await api.store.delete(own);
+    expect(await post(anna, body, 'k')).toMatchObject({ status: 201, json: { id: first.json.id } });
+    expect((await post(anna, { ...body, name: 'other' }, 'k')).status).toBe(409);
+    expect((await post(anna, body, 'another')).status).toBe(400);
+  });
+
   test('is refused for another request, also for a job, and belongs to its owner', async () => {
     const first = await post(anna, scan(), 'k');
     expect((await post(anna, scan({ name: 'other' }), 'k')).status).toBe(409);
