@@ -23,6 +23,7 @@ import type {
 } from '../domain/job-messages.ts';
 import type { JobTokenSubject } from '../domain/job-token.ts';
 import type { RunRef } from '../domain/runs.ts';
+import { withoutTrailingSlashes } from '../domain/slashes.ts';
 import { pathInDefault } from '../domain/storage.ts';
 import { HostError } from '../hosts/host.ts';
 import { ImageError, type ImageRequest, type Machine, type OutputRequest } from '../hosts/machine.ts';
@@ -241,7 +242,7 @@ export function createHostActivities(deps: HostDependencies): HostActivities {
             const name = inScratch(asked);
             const stored = pathInDefault(
               description.storage,
-              kind === 'directory' ? `${name.replace(/\/+$/, '')}.tgz` : name,
+              kind === 'directory' ? `${withoutTrailingSlashes(name)}.tgz` : name,
             );
             return stored === undefined
               ? { kind, name, url: await store.presignPut(key, urlSeconds) }

@@ -22,7 +22,7 @@ export function idempotencyOf(key: string | undefined, submitted: unknown): Idem
 }
 
 /** @throws ApiError 409 */
-export function idOf(answer: KeyedAnswer): number {
+export function acceptedId(answer: KeyedAnswer): number {
   if (answer.kind === 'accepted') return answer.id;
   throw new ApiError(409, 'This Idempotency-Key was used for another request: send a new one, or the same request');
 }

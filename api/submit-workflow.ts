@@ -12,7 +12,7 @@ import type { Sealing } from '../secrets/sealing.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { readJson } from './body.ts';
 import { badRequest } from './errors.ts';
-import { idempotencyOf, idOf, readKey } from './idempotency.ts';
+import { idempotencyOf, acceptedId, readKey } from './idempotency.ts';
 import { planView } from './plan-view.ts';
 import type { Env } from './resource.ts';
 import { refuseWithoutRoom } from './stored-jobs.ts';
@@ -34,7 +34,7 @@ export async function createWorkflow(c: Context<Env>, deps: Dependencies): Promi
   const idempotency = idempotencyOf(key, asked.submitted);
   // Before all that may have changed since: what was accepted once stays so.
   const earlier = idempotency && (await findKey(deps.db, identity.owner, idempotency));
-  if (earlier) return idOf(earlier);
+  if (earlier) return acceptedId(earlier);
   const description = await checked(deps, identity, asked.description);
   const id = await store(deps, { identity, submitted: asked.submitted, description }, idempotency);
   deps.wakeOutbox();
@@ -82,5 +82,5 @@ async function store(
   await refuseWithoutRoom(db, plain.identity.owner);
   const submission = { ...plain, submitted: sealing.seal(submitted), description: sealing.seal(description) };
   if (!idempotency) return (await submitWorkflow(db, submission)).id;
-  return idOf(await submitWorkflowOnce(db, submission, idempotency));
+  return acceptedId(await submitWorkflowOnce(db, submission, idempotency));
 }

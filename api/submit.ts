@@ -9,7 +9,7 @@ import type { Sealing } from '../secrets/sealing.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { readJson } from './body.ts';
 import { badRequest } from './errors.ts';
-import { idempotencyOf, idOf, readKey } from './idempotency.ts';
+import { idempotencyOf, acceptedId, readKey } from './idempotency.ts';
 import { withUploads } from './uploaded-objects.ts';
 import type { Env } from './resource.ts';
 
@@ -33,7 +33,7 @@ export async function createJob(c: Context<Env>, deps: Dependencies): Promise<nu
   const idempotency = idempotencyOf(key, submitted);
   // Before all that may have changed since: what was accepted once stays so.
   const earlier = idempotency && (await findKey(deps.db, identity.owner, idempotency));
-  if (earlier) return idOf(earlier);
+  if (earlier) return acceptedId(earlier);
   const given = { ...abilitiesOf(deps.config), email: identity.email };
   const unsupported = unsupportedReason(parsed.description, given);
   if (unsupported) throw badRequest(unsupported);
@@ -51,5 +51,5 @@ async function store(
   const { submitted, description } = plain;
   const submission = { ...plain, submitted: sealing.seal(submitted), description: sealing.seal(description) };
   if (!idempotency) return (await submitJob(db, submission)).id;
-  return idOf(await submitJobOnce(db, submission, idempotency));
+  return acceptedId(await submitJobOnce(db, submission, idempotency));
 }

@@ -29,15 +29,17 @@ export function modernJob(document: JsonObject): JsonObject {
 }
 
 export function modernWorkflow(document: JsonObject): JsonObject {
-  const asked = without(document, answered.workflow);
-  const { factory, ...rest } = asked;
-  const workflow =
-    isObject(factory) && !('factories' in rest) ? { ...rest, factories: [oneFactory(factory, rest)] } : asked;
-  return replaced(workflow, {
+  return replaced(withFactories(without(document, answered.workflow)), {
     labels: modernLabels,
     jobs: each((job) => (isObject(job) ? modernJob(job) : job)),
     factories: each(modernFactory),
   });
+}
+
+function withFactories(workflow: JsonObject): JsonObject {
+  if (!isObject(workflow['factory']) || 'factories' in workflow) return workflow;
+  const { factory, ...rest } = workflow;
+  return { ...rest, factories: [oneFactory(factory as JsonObject, rest)] };
 }
 
 function without(document: JsonObject, keys: ReadonlySet<string>): JsonObject {
