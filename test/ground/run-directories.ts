@@ -1,11 +1,17 @@
-/** What is in the run folder of the stack's local site. */
+/** The run folder of the stack's local site. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
 import type { Stack } from '../../scripts/stack/stack.ts';
 
-export function runDirectories(stack: Stack): string[] {
-  const { sites } = parse(readFileSync(stack.configFile, 'utf8')) as { sites: { workDirectory: string }[] };
-  const folder = join(sites[0]!.workDirectory, 'runs');
+type Configured = Pick<Stack, 'configFile'>;
+
+export function runFolder({ configFile }: Configured): string {
+  const { sites } = parse(readFileSync(configFile, 'utf8')) as { sites: { workDirectory: string }[] };
+  return join(sites[0]!.workDirectory, 'runs');
+}
+
+export function runDirectories(stack: Configured): string[] {
+  const folder = runFolder(stack);
   return existsSync(folder) ? readdirSync(folder) : [];
 }
