@@ -6,7 +6,12 @@ const exclusive = [
   ...(process.env['PROMINENCE_TEST_SCALE'] === 'full' ? ['test/integration/scale/*.test.ts'] : []),
 ];
 
-const withRealParts = { testTimeout: 120_000, hookTimeout: 180_000, globalSetup: ['test/ground/prepare.ts'] };
+const withRealParts = {
+  testTimeout: 300_000,
+  hookTimeout: 180_000,
+  globalSetup: ['test/ground/prepare.ts'],
+  setupFiles: ['test/ground/fresh-connections.ts'],
+};
 
 /**
  * Unit tests sit beside their files and touch nothing outside the process (replay included); test/integration uses real

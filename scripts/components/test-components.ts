@@ -1,4 +1,4 @@
-/** What only the tests need: a registry, more container engines, an S3 server, ssh hosts, the production Temporal server, the clients users have, a fuzzer. */
+/** What only the tests need: a registry, more container engines, an S3 server, ssh hosts, images of MPI, the production Temporal server, the clients users have, a fuzzer. */
 import { existsSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { findOnPath, run, runOrThrow } from '../command.ts';
@@ -36,6 +36,7 @@ export function testComponents(machine: Machine): Component[] {
     temporalSqlTool(machine),
     ...pythonPrograms.map((each) => pythonProgram(machine, each)),
     testHosts(machine),
+    mpiImages(machine),
   ];
 }
 
@@ -170,6 +171,31 @@ function testHosts(machine: Machine): Component {
         obstacle: () => Promise.resolve(existsSync(script) ? undefined : `${script} is missing`),
         async obtain() {
           await runOrThrow('bash', [script, 'base'], { env: machine.env });
+        },
+      },
+    ],
+  };
+}
+
+/** Of Open MPI and MPICH, with a test program each; see test/ground/mpi-images.sh. */
+function mpiImages(machine: Machine): Component {
+  const script = join(machine.repository, 'test/ground/mpi-images.sh');
+  const folder = '/var/cache/prominence/images';
+  const flavours = ['openmpi', 'mpich'];
+  const areThere = () => flavours.every((flavour) => existsSync(join(folder, `${flavour}.tar`)));
+  return {
+    name: 'MPI images',
+    purpose: 'test MPI jobs',
+    advice: 'run npm run setup -- --tests as root on Debian',
+    find: () => Promise.resolve(areThere() ? { path: folder, from: 'cache' } : undefined),
+    ways: [
+      {
+        name: 'test/ground/mpi-images.sh',
+        takes: '2 to 6 minutes',
+        rootCommand: 'npm run setup -- --tests',
+        obstacle: () => Promise.resolve(existsSync(script) ? undefined : `${script} is missing`),
+        async obtain() {
+          await runOrThrow('bash', [script, folder, ...flavours], { env: machine.env });
         },
       },
     ],

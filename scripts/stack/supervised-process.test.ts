@@ -39,7 +39,8 @@ describe('a supervised process', () => {
     await supervised.start();
     const first = supervised.pid;
     process.kill(first ?? 0, 'SIGKILL');
-    await vi.waitFor(() => expect(readFileSync(join(folder, 'ready'), 'utf8')).toBe('x\nx\n'));
+    const isBack = () => expect(readFileSync(join(folder, 'ready'), 'utf8')).toBe('x\nx\n');
+    await vi.waitFor(isBack, { timeout: 20_000 });
     expect(supervised.pid).not.toBe(first);
     expect(readLive(join(folder, 'child.json'))?.pid).toBe(supervised.pid);
   });

@@ -5,8 +5,9 @@ import { chmod, copyFile, mkdir, mkdtemp, rename, rm, stat, symlink, writeFile }
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { getuid } from 'node:process';
-import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { testComponents } from '../../scripts/components/test-components.ts';
+import { thisMachine } from '../../scripts/machine.ts';
 
 const execute = promisify(execFile);
 const isRoot = getuid?.() === 0;
@@ -70,14 +71,17 @@ export async function buildSifWithApp(apptainer: string, image: BuiltImage, file
   await chmod(file, 0o644);
 }
 
-/** Packages of Debian are put together by root only. */
-export const canBuildMpi = isRoot;
-
-/** With the test programs /opt/mpi/hello and /opt/mpi/ring; takes minutes the first time. @returns a docker archive */
-export async function buildMpiImage(flavour: 'openmpi' | 'mpich'): Promise<string> {
-  const script = fileURLToPath(new URL('./mpi-images.sh', import.meta.url));
-  await execute('bash', [script, imageDirectory, flavour], { maxBuffer: 16 * 1024 * 1024 });
-  return join(imageDirectory, `${flavour}.tar`);
+/**
+ * With the test programs /opt/mpi/hello and /opt/mpi/ring.
+ * @returns a docker archive
+ * @throws when it is missing, with how to get it
+ */
+export async function findMpiImage(flavour: 'openmpi' | 'mpich'): Promise<string> {
+  const found = await testComponents(thisMachine())
+    .find(({ name }) => name === 'MPI images')
+    ?.find();
+  if (!found) throw new Error('the MPI images are not set up: run npm run setup -- --tests');
+  return join(found.path, `${flavour}.tar`);
 }
 
 /** Another image that differs in a file of random bytes, so that nobody has it yet, in a folder for the test to remove. */

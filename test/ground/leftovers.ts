@@ -3,7 +3,7 @@
  * by the account they ran as, which must be theirs alone. What the service itself keeps there is known by name.
  */
 import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { readdirSync, readFileSync, type Dirent } from 'node:fs';
 import { join, relative } from 'node:path';
 import type { JobAccount } from './job-account.ts';
 import { eventually } from './rest.ts';
@@ -17,7 +17,7 @@ export interface Place {
 }
 
 /** Wait until nothing is left. @throws with all that is, a line each */
-export async function expectNothingLeft(place: Place, seconds = 30): Promise<void> {
+export async function expectNothingLeft(place: Place, seconds = 90): Promise<void> {
   await eventually(
     () => Promise.resolve(leftovers(place).length === 0 ? true : undefined),
     () => `the jobs left on the machine:\n${leftovers(place).join('\n')}`,
@@ -140,13 +140,23 @@ interface Found {
 
 /** All files of a work directory; of folders that should not be there only their names. */
 function inWorkDirectory(root: string, folder = root): Found[] {
-  return readdirSync(folder, { withFileTypes: true }).flatMap((entry) => {
+  return entriesOf(folder).flatMap((entry) => {
     const path = join(folder, entry.name);
     const name = relative(root, path);
     if (entry.isDirectory() && !/^(runs|removed|images\/tmp)\//.test(name)) return inWorkDirectory(root, path);
     const isKept = kept.some((each) => each.test(name)) && !temporary.test(name);
     return [{ path, isOurs: isKept || isWatchAlive(name), isImage: /\.(sif|udocker)$/.test(name) }];
   });
+}
+
+function entriesOf(folder: string): Dirent[] {
+  try {
+    return readdirSync(folder, { withFileTypes: true });
+  } catch (error) {
+    // It was removed meanwhile.
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return [];
+    throw error;
+  }
 }
 
 /** `watches/PID.TICKS` of a watch that lives. */

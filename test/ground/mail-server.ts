@@ -1,8 +1,8 @@
 /** A real SMTP server in the test's process, that keeps what it is given, and can be away or refuse. */
-import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import PostalMime, { type Email } from 'postal-mime';
 import { SMTPServer } from 'smtp-server';
+import { pickPort } from '../../scripts/stack/ports.ts';
 import { eventually } from './rest.ts';
 
 export interface ReceivedMail extends Email {
@@ -53,8 +53,9 @@ export async function startMailServer({ tls }: MailServerOptions = {}): Promise<
         keep().then(() => done(null), done);
       },
     });
-  let server = await listening(make(), 0);
-  const { port } = server.server.address() as AddressInfo;
+  // Not of the range of outgoing connections: one of these could have it while the server is away.
+  const port = await pickPort(undefined, new Set());
+  let server = await listening(make(), port);
   return {
     port,
     received,
@@ -73,8 +74,11 @@ export async function startMailServer({ tls }: MailServerOptions = {}): Promise<
 }
 
 async function listening(server: SMTPServer, port: number): Promise<SMTPServer> {
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, '127.0.0.1', resolve);
+  });
   // A client that hangs up in the middle is not this server's fault.
   server.on('error', () => undefined);
-  await new Promise<void>((resolve) => server.listen(port, '127.0.0.1', resolve));
   return server;
 }

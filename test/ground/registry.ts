@@ -2,11 +2,11 @@
 import { execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
+import { pickPort } from '../../scripts/stack/ports.ts';
 import type { BuiltImage } from './images.ts';
 
 const execute = promisify(execFile);
@@ -29,7 +29,7 @@ export interface TestRegistry {
 
 export async function startRegistry({ address, port, credentials }: RegistryOptions): Promise<TestRegistry> {
   const folder = await mkdtemp(join(tmpdir(), 'prominence-registry-'));
-  const host = `${address}:${port ?? (await freePort(address))}`;
+  const host = `${address}:${port ?? (await pickPort(undefined, new Set()))}`;
   const settings = [
     'version: 0.1',
     `storage: {filesystem: {rootdirectory: ${folder}/data}, delete: {enabled: true}}`,
@@ -69,19 +69,11 @@ export async function startRegistry({ address, port, credentials }: RegistryOpti
 }
 
 async function answers(url: string, isAlive: () => boolean): Promise<void> {
-  for (let tries = 0; tries < 200 && isAlive(); tries += 1) {
+  const deadline = Date.now() + 90_000;
+  while (isAlive() && Date.now() < deadline) {
     const response = await fetch(url).catch(() => undefined);
     if (response) return;
     await sleep(50);
   }
   throw new Error(`the registry at ${url} does not answer`);
-}
-
-async function freePort(address: string): Promise<number> {
-  const server = createServer().listen(0, address);
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  await once(server, 'close');
-  return port;
 }

@@ -51,7 +51,7 @@ export async function startS3(): Promise<S3Server> {
     });
     let complaint = '';
     child.stderr?.on('data', (data: Buffer) => (complaint += data.toString()));
-    const deadline = Date.now() + 20_000;
+    const deadline = Date.now() + 90_000;
     while (!(await answers(`${endpoint}/health`))) {
       if (child.exitCode !== null || Date.now() > deadline) {
         await stop();

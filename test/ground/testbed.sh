@@ -123,15 +123,15 @@ undelay() { local f=$TB/nodes/node$1/delay.pid p
       kill "$p"; while [ -e "/proc/$p" ] && ! grep -q '^State:.Z' "/proc/$p/status" 2>/dev/null; do sleep .02; done; fi; rm -f "$f"; fi; }
 
 start() { # NUMBER
-  local n=$1 d=$TB/nodes/node$1 up p
+  local n=$1 d=$TB/nodes/node$1 up p end=$((SECONDS + 90))
   pid_of "$n" >/dev/null && return
   net_up "$n"
   setsid nsenter --net="/run/netns/tb-node$n" unshare -m -p -u -i -f \
      "$HERE/$(basename "$0")" __init "$n" >>"$d/console.log" 2>&1 </dev/null & up=$!
-  for _ in $(seq 100); do p=$(pgrep -P $up || true); [ -n "$p" ] && break; sleep .02; done
+  while [ $SECONDS -lt $end ]; do p=$(pgrep -P $up || true); [ -n "$p" ] && break; sleep .02; done
   [ -n "${p:-}" ] || { say "node$n did not start, see $d/console.log"; return 1; }
   echo "$p $(cut -d' ' -f22 /proc/"$p"/stat)" >"$d/pid"
-  for _ in $(seq 150); do timeout .5 bash -c "exec 3<>/dev/tcp/$(ip_of "$n")/22" 2>/dev/null && return; sleep .04; done
+  while [ $SECONDS -lt $end ]; do timeout .5 bash -c "exec 3<>/dev/tcp/$(ip_of "$n")/22" 2>/dev/null && return; sleep .04; done
   say "node$n: sshd does not answer, see $d/console.log"; return 1
 }
 power_off() { # NUMBER SIGNAL; silent=1 cuts the network first

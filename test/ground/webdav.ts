@@ -51,7 +51,7 @@ export async function startWebdav(address = '127.0.0.1'): Promise<WebdavServer> 
     rmSync(home, { recursive: true, force: true });
   };
   const url = `http://${address}:${port}/`;
-  const deadline = Date.now() + 20_000;
+  const deadline = Date.now() + 90_000;
   while (!(await answers(url))) {
     if (child.exitCode !== null || Date.now() > deadline) {
       await stop();

@@ -1,9 +1,10 @@
+import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { exportJWK, generateKeyPair, SignJWT, type CryptoKey, type JWK } from 'jose';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { issueToken } from '../../../api/auth/tokens.ts';
 import type { IssuerConfig } from '../../../config/config.ts';
+import { pickPort } from '../../../scripts/stack/ports.ts';
 import { clientOf, job, signingKey, startApi, type Client, type TestApi } from './api.ts';
 
 /** An OpenID provider: discovery, keys and userinfo over HTTP. */
@@ -25,8 +26,8 @@ class Provider {
       const answer = this.#answer(request.url ?? '', request.headers.authorization);
       response.writeHead(answer ? 200 : 401, { 'Content-Type': 'application/json' }).end(JSON.stringify(answer ?? {}));
     });
-    await new Promise<void>((resolve) => this.#server.listen(this.#port, '127.0.0.1', resolve));
-    this.#port = (this.#server.address() as AddressInfo).port;
+    this.#port ||= await pickPort(undefined, new Set());
+    await once(this.#server.listen(this.#port, '127.0.0.1'), 'listening');
     this.url = `http://127.0.0.1:${this.#port}`;
   }
 
@@ -112,17 +113,20 @@ describe('our own tokens', () => {
   const secret = new TextEncoder().encode(signingKey);
   const own = (claims: Record<string, unknown>, alg = 'HS256') =>
     new SignJWT({ iss: 'prominence', ...claims }).setProtectedHeader({ alg }).sign(secret);
-  const later = Math.floor(Date.now() / 1000) + 60;
+  const now = () => Math.floor(Date.now() / 1000);
 
   test('may have groups as one text', async () => {
-    expect((await ask(`Bearer ${await own({ username: 'anna', groups: 'a, b,,', exp: later })}`)).status).toBe(200);
+    expect((await ask(`Bearer ${await own({ username: 'anna', groups: 'a, b,,', exp: now() + 60 })}`)).status).toBe(
+      200,
+    );
   });
 
   test('are refused when anything about them is wrong', async () => {
+    const later = now() + 3600;
     const bad = await Promise.all([
       own({ username: 'anna' }),
-      own({ username: 'anna', exp: later - 3600 }),
-      own({ username: 'anna', exp: later, nbf: later - 30 }),
+      own({ username: 'anna', exp: now() - 3600 }),
+      own({ username: 'anna', exp: later, nbf: now() + 1800 }),
       own({ username: '', exp: later }),
       own({ username: '..', exp: later }),
       own({ username: 'a\u0000b', exp: later }),
@@ -165,7 +169,7 @@ describe('tokens of a provider, by its keys', () => {
     const bad = await Promise.all([
       byKeys.token({ exp: Math.floor(Date.now() / 1000) - 60 }),
       byKeys.token({ exp: undefined }),
-      byKeys.token({ nbf: Math.floor(Date.now() / 1000) + 60 }),
+      byKeys.token({ nbf: Math.floor(Date.now() / 1000) + 1800 }),
       byKeys.token({ aud: 'someone else' }),
       byKeys.token({ iss: 'https://unknown.example' }),
       byKeys.token({ iss: 'prominence' }),

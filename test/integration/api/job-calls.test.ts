@@ -12,7 +12,7 @@ let jobId: number;
 let counter = 0;
 
 beforeAll(async () => {
-  api = await startApi({ answerWithinMs: 10_000 });
+  api = await startApi({ answerWithinMs: 60_000 });
 });
 afterAll(() => api.close());
 beforeEach(async () => {
@@ -43,7 +43,7 @@ async function work(result: CallResult, output: string[] = [], ofJob = jobId): P
       return rows[0]?.['id'] as string | undefined;
     },
     () => 'nothing was asked',
-    10,
+    60,
   );
   const call = await findOpenCall(db, id);
   expect(await claimCall(db, id)).toBe(true);

@@ -1,7 +1,6 @@
 /** A real PostgreSQL of its own for a test file: started on a free port, stopped and started again at will. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { chownSync, mkdtempSync, rmSync } from 'node:fs';
-import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
@@ -10,6 +9,7 @@ import { connect, type Connection } from '../../../db/connection.ts';
 import { migrateDatabase } from '../../../db/migrate.ts';
 import { findPostgres, postgresBinaries } from '../../../scripts/components/postgres-binaries.ts';
 import { thisMachine } from '../../../scripts/machine.ts';
+import { pickPort } from '../../../scripts/stack/ports.ts';
 
 export interface TestPostgres {
   url: string;
@@ -31,7 +31,7 @@ export async function startPostgres(): Promise<TestPostgres> {
   const initdb = ['-D', data, '--username=test', '--auth=trust', '--no-sync', ...locale];
   await ended(spawn(join(programs, 'initdb'), initdb, { ...options, stdio: 'ignore' }), 'initdb');
 
-  const port = await freePort();
+  const port = await pickPort(undefined, new Set());
   const url = `postgres://test@127.0.0.1:${port}/postgres`;
   let server: ChildProcess | undefined;
   const start = async () => {
@@ -91,23 +91,16 @@ async function ended(child: ChildProcess, name: string): Promise<void> {
   if (code !== 0) throw new Error(`${name} ended with ${code}`);
 }
 
-async function freePort(): Promise<number> {
-  const probe = createServer();
-  await new Promise<void>((resolve) => probe.listen(0, '127.0.0.1', resolve));
-  const { port } = probe.address() as AddressInfo;
-  await new Promise((resolve) => probe.close(resolve));
-  return port;
-}
-
 async function ready(url: string): Promise<void> {
   const sql = postgres(url, { max: 1, connect_timeout: 2, backoff: false, onnotice: () => {} });
+  const deadline = Date.now() + 90_000;
   try {
-    for (let left = 300; ; left -= 1) {
+    for (;;) {
       try {
         await sql`select 1`;
         return;
       } catch (error) {
-        if (left === 0) throw error;
+        if (Date.now() > deadline) throw error;
         await pause(50);
       }
     }

@@ -94,10 +94,10 @@ describe('POST /workflows', () => {
     const factories = [
       { name: 'f', type: 'parameterSweep', jobs: ['a'], parameters: [{ name: 'x', start: 1, end: 100_000, step: 1 }] },
     ];
-    const began = Date.now();
     const answer = await anna.post('/workflows', { name: 'big', jobs: [named('a')], factories });
     expect(answer.status).toBe(201);
-    expect(Date.now() - began).toBeLessThan(2000);
+    // However many they are, a submit writes a few rows.
+    expect([...(await api.connection.sql`select 1 from jobs where workflow_id = ${answer.json.id}`)]).toEqual([]);
     expect((await anna.get(`/workflows/${answer.json.id}`)).json).toMatchObject([
       { progress: { total: 100_000, done: 0, failed: 0, queued: 0, waiting: 100_000 } },
     ]);

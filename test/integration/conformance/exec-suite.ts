@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { findTemporalCli } from '../../../scripts/components/temporal-cli.ts';
 import { thisMachine } from '../../../scripts/machine.ts';
-import type { Rest } from '../../ground/rest.ts';
+import { eventually, type Rest } from '../../ground/rest.ts';
 import { shellJob } from '../../ground/running-stack.ts';
 import { plainUrl, refusal, success, type Ground } from './ground.ts';
 import { answers } from './library-suite.ts';
@@ -13,8 +13,8 @@ import { tarball } from './tarball.ts';
 /** A job that has written its files and goes on. */
 async function runningJob(rest: Rest, line = 'true', more: Record<string, unknown> = {}): Promise<number> {
   const id = await rest.submit(shellJob(`${line}; echo ready; while true; do sleep 0.2; done`, more));
-  const isReady = async () => (await rest.output(id)).includes('ready');
-  while (!(await isReady())) await rest.until(id, ({ status }) => status === 'running' || status === 'pending');
+  const isReady = async () => ((await rest.output(id)).includes('ready') ? true : undefined);
+  await eventually(isReady, () => `job ${id} did not begin`, 90);
   return id;
 }
 
@@ -83,12 +83,19 @@ export function execTests(ground: () => Ground): void {
         ['workflow', ...words, '-o', 'json', '--address', ground().stack.temporalAddress],
         { encoding: 'utf8', maxBuffer: 1e8 },
       );
-    const listed = JSON.parse(temporal('list', '--query', 'WorkflowType = "callWorkflow"')) as {
-      execution: { workflowId: string };
-    }[];
-    const calls = listed
-      .map(({ execution }) => execution.workflowId)
-      .filter((each) => each.startsWith(`job-${id}-call-`));
+    const listed = () =>
+      JSON.parse(temporal('list', '--query', 'WorkflowType = "callWorkflow"')) as {
+        execution: { workflowId: string };
+      }[];
+    // What Temporal lists is written some time later.
+    const calls = await eventually(
+      async () => {
+        const ids = listed().map(({ execution }) => execution.workflowId);
+        const found = ids.filter((each) => each.startsWith(`job-${id}-call-`));
+        return found.length > 0 ? found : undefined;
+      },
+      () => `the call of job ${id} is not listed`,
+    );
     expect(calls).toHaveLength(1);
     const history = temporal('show', '--workflow-id', calls[0]!);
     const payloads = [...history.matchAll(/"data": *"([^"]*)"/g)].map(([, data]) => Buffer.from(data!, 'base64'));

@@ -7,7 +7,7 @@ import { runToken, type RunRef } from '../../../domain/runs.ts';
 import type { ImageRequest, ImageSource, MachineWatch, PulledImage, TaskLaunch } from '../../../hosts/machine.ts';
 import { buildBusybox, type BuiltImage } from '../../ground/images.ts';
 import { startRegistry, type TestRegistry } from '../../ground/registry.ts';
-import { deployment, ended, launchOf, newRun, output, resultOf, sh, until } from './runs.ts';
+import { deployment, ended, launchOf, nap, newRun, output, resultOf, sh, until } from './runs.ts';
 import { engineTransport, type Transport } from './transports.ts';
 
 const credentials = { username: 'puller', password: `s3cret,"'$x` };
@@ -56,8 +56,6 @@ export function describeEngine(program: 'podman' | 'docker'): void {
       ).trim();
     /** What the program itself says. */
     const ask = (words: string) => withEngine(`engine ${words}`);
-    /** No other test's, not even those of a run before that was cut short. */
-    const nap = 5_000_000 + process.pid;
     /** Everything but the container and its monitor is killed. */
     const orphan = async (run: RunRef) => {
       await start(run, launch(`(setsid sleep ${nap} &); echo up; sleep ${nap}`));
@@ -175,9 +173,7 @@ export function describeEngine(program: 'podman' | 'docker'): void {
 
     it('kills what ignores TERM and what became a daemon, and runs commands beside it', async () => {
       const run = newRun();
-      // The suites of both programs run at the same time.
-      const mark = `578${process.pid}`;
-      const line = `trap "" TERM; (setsid sh -c "trap \\"\\" TERM; sleep ${mark}1; :" &); echo up; while :; do sleep ${mark}2; done`;
+      const line = `trap "" TERM; (setsid sh -c "trap \\"\\" TERM; sleep ${nap}1; :" &); echo up; while :; do sleep ${nap}2; done`;
       await start(run, launch(line));
       await until(async () => (await output(watch, run)) === 'up\n', 'the task runs');
       const exec = (command: string, limitSeconds: number) =>
@@ -189,11 +185,11 @@ export function describeEngine(program: 'podman' | 'docker'): void {
         });
       expect(await exec('echo beside >beside; exit 7', 60)).toEqual({ kind: 'ended', exitCode: 7, cause: 'exited' });
       expect(await transport.shell(`cat runs/${runToken(run)}/home/beside`)).toBe('beside\n');
-      expect(await exec(`sleep ${mark}3`, 1)).toMatchObject({ cause: 'limit' });
+      expect(await exec(`sleep ${nap}3`, 1)).toMatchObject({ cause: 'limit' });
       await transport.machine.killRun(run, 1);
       expect(await resultOf(watch, run)).toMatchObject({ exitCode: 137, cause: 'killed' });
-      expect(await processesWith(`sleep.${mark}[123]`)).toBe('');
-      expect(await processesWith(runToken(run))).toBe('');
+      expect(await processesWith(`sleep.${nap}[123]`)).toBe('');
+      await until(async () => (await processesWith(runToken(run))) === '', 'no monitor is left');
       await expectNothingLeft();
     });
 
@@ -202,7 +198,7 @@ export function describeEngine(program: 'podman' | 'docker'): void {
       const large = newRun();
       const broken = newRun();
       const patient = 'trap "exit 3" TERM; while :; do sleep 0.1; done';
-      await start(slow, launch(patient, { walltimeSeconds: 2, killGraceSeconds: 5 }));
+      await start(slow, launch(patient, { walltimeSeconds: 10, killGraceSeconds: 60 }));
       const hungry = '(setsid dd if=/dev/zero of=/dev/null bs=300M &); sleep 5791';
       await start(large, launch(hungry, { memoryBytes: 150e6 }));
       await start(broken, launch('kill -SEGV $$'));

@@ -9,6 +9,9 @@ export const deployment = 'test';
 /** Files of tests run beside each other, and look for what belongs to their runs. */
 let lastJob = process.pid * 1000;
 
+/** How long tests sleep that look for it: a number that no other test has, not even one of a run before that was cut short. */
+export const nap = 5_000_000 + process.pid;
+
 /** A run that no other test uses. */
 export function newRun(): RunRef {
   lastJob += 1;
@@ -77,7 +80,8 @@ export async function output(
 
 /** Waits for a condition on the machine, asked every now and then. */
 export async function until(condition: () => Promise<boolean>, what: string): Promise<void> {
-  for (let tries = 0; tries < 200; tries += 1) {
+  const deadline = Date.now() + 90_000;
+  while (Date.now() < deadline) {
     if (await condition()) return;
     await new Promise((resolve) => setTimeout(resolve, 50));
   }

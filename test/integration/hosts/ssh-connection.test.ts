@@ -3,7 +3,7 @@ import { utils } from 'ssh2';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { MachineWatch, PulledImage } from '../../../hosts/machine.ts';
 import { canRunTestbed, startNodes, testbed, type TestNode } from '../../ground/testbed.ts';
-import { deployment, ended, launchOf, newRun, observe, output, pullBusybox, resultOf, sh, until } from './runs.ts';
+import { deployment, ended, launchOf, nap, newRun, observe, output, pullBusybox, resultOf, sh, until } from './runs.ts';
 import { sshHost, sshTransport, type Transport } from './transports.ts';
 
 describe.runIf(canRunTestbed)('an ssh connection', () => {
@@ -11,7 +11,8 @@ describe.runIf(canRunTestbed)('an ssh connection', () => {
   let transport: Transport;
   let image: PulledImage;
   beforeAll(async () => {
-    transport = await sshTransport();
+    // Some tests wait until a connection is given up: after three times as long.
+    transport = await sshTransport({ keepaliveSeconds: 5 });
     [node] = (await startNodes(1)) as [TestNode];
     image = await pullBusybox(transport);
   });
@@ -62,15 +63,22 @@ describe.runIf(canRunTestbed)('an ssh connection', () => {
 
   it('ends a script that takes too long or is no longer wanted, also over there', async () => {
     const host = sshHost(node);
-    await expect(host.run('sleep 4811', { timeoutSeconds: 0.5 })).rejects.toMatchObject({ code: 'timeout' });
+    const isThere = async (digit: string) => {
+      const { stdout } = await host.run(
+        `grep -l -a -e '^[s]leep.${nap}${digit}' /proc/[0-9]*/cmdline 2>/dev/null || :`,
+      );
+      return stdout.length > 0;
+    };
+    // Only what has begun over there can be ended there.
+    await expect(host.run(`sleep ${nap}1`, { timeoutSeconds: 8 })).rejects.toMatchObject({ code: 'timeout' });
     const abort = new AbortController();
-    const running = host.run('sleep 4812', { signal: abort.signal });
-    setTimeout(() => abort.abort(), 300);
-    await expect(running).rejects.toMatchObject({ code: 'aborted' });
-    await until(async () => {
-      const { stdout } = await host.run(`grep -l -a -e '[s]leep.481' /proc/[0-9]*/cmdline 2>/dev/null || echo none`);
-      return stdout.toString() === 'none\n';
-    }, 'the scripts ended');
+    const aborted = expect(host.run(`sleep ${nap}2`, { signal: abort.signal })).rejects.toMatchObject({
+      code: 'aborted',
+    });
+    await until(() => isThere('2'), 'the script runs');
+    abort.abort();
+    await aborted;
+    await until(async () => !(await isThere('[12]')), 'the scripts ended');
     await host.close();
   });
 
@@ -80,7 +88,7 @@ describe.runIf(canRunTestbed)('an ssh connection', () => {
     let watch: MachineWatch = await machine.watch(deployment);
     await machine.startTask(run, launchOf(image, sh('echo one; sleep 8; echo two')));
     await until(async () => (await output(watch, run)) === 'one\n', 'the task runs');
-    const hanging = transport.host.run('sleep 30');
+    const hanging = transport.host.run('sleep 100');
     hanging.catch(() => {});
     await testbed('link', 'down', 'node1');
     await watch.ended;

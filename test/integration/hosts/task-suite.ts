@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runToken, type RunRef } from '../../../domain/runs.ts';
 import type { MachineWatch, PulledImage } from '../../../hosts/machine.ts';
-import { deployment, ended, launchOf, newRun, observe, output, pullBusybox, resultOf, sh, until } from './runs.ts';
+import { deployment, ended, launchOf, nap, newRun, observe, output, pullBusybox, resultOf, sh, until } from './runs.ts';
 import type { Transport } from './transports.ts';
 
 export function describeTasks(name: string, open: () => Promise<Transport>): void {
@@ -100,7 +100,7 @@ export function describeTasks(name: string, open: () => Promise<Transport>): voi
         { filename: 'in.bin', content: Buffer.from([0, 255, 10, 13]), executable: false },
       ];
       const line =
-        'pwd; id -u; ls /home; "/home/user/run me.sh"; wc -c < /home/user/in.bin; echo x > /tmp/t; echo y > "/data, 1/y"; touch /root/no || echo readonly; ls /var/tmp /tmp | wc -l; ps | wc -l';
+        'pwd; id -u; ls /home; "/home/user/run me.sh"; wc -c < /home/user/in.bin; echo x > /tmp/t; echo y > "/data, 1/y"; touch /root/no || echo readonly; ls /var/tmp /tmp | wc -l; ps >/tmp/ps; wc -l </tmp/ps';
       await machine.startTask(
         run,
         launchOf(image, sh(line), { prepare: { inputs }, binds: [{ source: 'some/dir, x', target: '/data, 1' }] }),
@@ -109,7 +109,7 @@ export function describeTasks(name: string, open: () => Promise<Transport>): voi
       const lines = (await output(watch, run)).trim().split('\n');
       expect(lines.slice(0, 1)).toEqual(['/home/user']);
       expect(lines[1]).not.toBe('0');
-      expect(lines.slice(2)).toEqual(['user', 'ran', '4', 'readonly', '4', '5']);
+      expect(lines.slice(2)).toEqual(['user', 'ran', '4', 'readonly', '4', '4']);
       // The next task of the run finds what this one left.
       await machine.startTask(
         run,
@@ -181,10 +181,8 @@ export function describeTasks(name: string, open: () => Promise<Transport>): voi
     it('ends a task at its walltime with TERM and leaves it time to save', async () => {
       const run = newRun();
       const line = 'trap "echo saved; exit 3" TERM; echo ready; while :; do sleep 0.1; done';
-      await transport.machine.startTask(run, launchOf(image, sh(line), { walltimeSeconds: 1, killGraceSeconds: 10 }));
-      const result = await resultOf(watch, run);
-      expect(result).toMatchObject({ exitCode: 3, cause: 'walltime' });
-      expect(result.endedAt - result.startedAt).toBeLessThan(5);
+      await transport.machine.startTask(run, launchOf(image, sh(line), { walltimeSeconds: 10, killGraceSeconds: 60 }));
+      expect(await resultOf(watch, run)).toMatchObject({ exitCode: 3, cause: 'walltime' });
       expect(await output(watch, run)).toBe('ready\nsaved\n');
     });
 
@@ -236,52 +234,49 @@ export function describeTasks(name: string, open: () => Promise<Transport>): voi
 
     it('leaves no process of a task that made daemons', async () => {
       const run = newRun();
-      const line = 'setsid sleep 4711 & (setsid sh -c "trap \\"\\" TERM HUP; sleep 4712; :" &) ; sleep 0.3; exit 5';
+      const line = `setsid sleep ${nap}1 & (setsid sh -c "trap \\"\\" TERM HUP; sleep ${nap}2; :" &) ; sleep 0.3; exit 5`;
       await transport.machine.startTask(run, launchOf(image, sh(line)));
       expect(await resultOf(watch, run)).toMatchObject({ exitCode: 5 });
-      expect(await processesWith('471[12]')).toBe('');
+      expect(await processesWith(`sleep.${nap}[12]`)).toBe('');
       expect(await sessionOf(run)).toBe('');
 
       const killed = newRun();
-      await transport.machine.startTask(
-        killed,
-        launchOf(image, sh(`${line.replace('exit 5', 'echo up; sleep 4713')}`)),
-      );
+      await transport.machine.startTask(killed, launchOf(image, sh(line.replace('exit 5', `echo up; sleep ${nap}3`))));
       await until(async () => (await output(watch, killed)) === 'up\n', 'the daemons run');
       await transport.machine.killRun(killed, 0);
-      expect(await processesWith('471[123]')).toBe('');
+      expect(await processesWith(`sleep.${nap}[123]`)).toBe('');
       expect(await sessionOf(killed)).toBe('');
     });
 
     it('reports a task as lost when its supervisor was killed, and leaves nothing of it', async () => {
       const run = newRun();
-      await transport.machine.startTask(run, launchOf(image, sh('sleep 4721 & sleep 4722')));
-      await until(async () => (await processesWith('4722')) !== '', 'the task runs');
+      await transport.machine.startTask(run, launchOf(image, sh(`sleep ${nap}1 & sleep ${nap}2`)));
+      await until(async () => (await processesWith(`sleep.${nap}2`)) !== '', 'the task runs');
       const directory = `runs/${runToken(run)}/tasks/0`;
       await transport.shell(`read -r pid _ <${directory}/started; kill -KILL "$pid"`);
       expect(await ended(watch, run)).toMatchObject({ state: 'lost' });
-      expect(await processesWith('472[12]')).toBe('');
+      expect(await processesWith(`sleep.${nap}[12]`)).toBe('');
       expect(await observe(watch, run)).toMatchObject({ state: 'lost' });
     });
 
     it('kills what a dead supervisor left', async () => {
       const run = newRun();
-      await transport.machine.startTask(run, launchOf(image, sh('trap "" TERM; while :; do sleep 4731; done')));
-      await until(async () => (await processesWith('4731')) !== '', 'the task runs');
+      await transport.machine.startTask(run, launchOf(image, sh(`trap "" TERM; while :; do sleep ${nap}; done`)));
+      await until(async () => (await processesWith(`sleep.${nap}`)) !== '', 'the task runs');
       const directory = `runs/${runToken(run)}/tasks/0`;
       await transport.shell(`read -r pid _ <${directory}/started; kill -KILL "$pid"`);
       await transport.machine.killRun(run, 1);
-      expect(await processesWith('4731')).toBe('');
+      expect(await processesWith(`sleep.${nap}`)).toBe('');
       // Also the part of it that watched the limits.
       await until(async () => (await processesWith(runToken(run))) === '', 'the supervisor is gone');
     });
 
     it('ends a task whose folder was deleted', async () => {
       const run = newRun();
-      await transport.machine.startTask(run, launchOf(image, sh('sleep 4735')));
-      await until(async () => (await processesWith('4735')) !== '', 'the task runs');
+      await transport.machine.startTask(run, launchOf(image, sh(`sleep ${nap}`)));
+      await until(async () => (await processesWith(`sleep.${nap}`)) !== '', 'the task runs');
       await transport.shell(`rm -rf runs/${runToken(run)}`);
-      await until(async () => (await processesWith('4735')) === '', 'the task is gone');
+      await until(async () => (await processesWith(`sleep.${nap}`)) === '', 'the task is gone');
       await until(async () => (await processesWith(runToken(run))) === '', 'the supervisor is gone');
     });
 
@@ -293,56 +288,10 @@ export function describeTasks(name: string, open: () => Promise<Transport>): voi
       expect(await observe(watch, run)).toMatchObject({ state: 'lost', detail: 'the machine restarted' });
     });
 
-    it('takes a process for alive while any thread of it is, and a zombie for dead', async () => {
-      // As a runtime that starts: its first thread has ended, and /proc calls the process a zombie.
-      const threads =
-        'import ctypes, threading, time; threading.Thread(target=time.sleep, args=(60,)).start(); ctypes.CDLL(None).pthread_exit(None)';
-      // A parent that does not wait for its child.
-      const zombie = 'import os, time; os.fork() or os._exit(0); time.sleep(60)';
-      const seen = await transport.shell(
-        `. lib/*/processes.sh
-         state_of() { read -r line <"/proc/$1/stat" && set -- \${line##*) } && state=$1; }
-         python3 -c '${threads}' & one=$!
-         python3 -c '${zombie}' & two=$!
-         until state_of "$one" && [ "$state" = Z ]; do sleep 0.05; done
-         dead=
-         until [ -n "$dead" ] && state_of "$dead" && [ "$state" = Z ]; do
-           sleep 0.05
-           read -r dead <"/proc/$two/task/$two/children"
-         done
-         ticks_of "$one" && is_alive "$one" "$ticks" && echo one lives
-         ticks_of "$dead" || echo the other is dead
-         kill -KILL "$one" "$two"`,
-      );
-      expect(seen).toBe('one lives\nthe other is dead\n');
-    });
-
-    it('takes a process for alive whose first thread is going while another one replaces it', async () => {
-      // A moment too short to meet: told by files in place of /proc.
-      const rest = `1 ${'7 '.repeat(17)}4242 0 0`;
-      const seen = await transport.shell(
-        `mkdir -p fake/7/task/7 fake/7/task/8 fake/9/task/9 && echo '7 (a b) X ${rest}' >fake/7/stat && echo '9 (c) Z ${rest}' >fake/9/stat
-         sed 's|/proc/|fake/|g' lib/*/processes.sh >fake/processes.sh && . fake/processes.sh
-         ticks_of 7 && echo "$ticks"; ticks_of 9 || echo over
-         sed '/^class Container/,$d; s|/proc/|fake/|g' lib/*/engine.py >fake/engine.py
-         echo 'print(stat_of("7")[19], stat_of("9"), stat_of("10"))' >>fake/engine.py
-         python3 fake/engine.py; rm -r fake`,
-      );
-      expect(seen).toBe('4242\nover\n4242 None None\n');
-    });
-
-    it('knows how large a page of memory is, wherever the kernel tells it', async () => {
-      const seen = await transport.shell(
-        `mkdir -p fake/self && printf '%s kB\n' 'Size: 20' 'Rss: 12' 'Pss: 8' 'Swap: 0' 'KernelPageSize: 64' 'Size: 4' 'KernelPageSize: 2048' >fake/self/smaps
-         . lib/*/processes.sh && page_size && [ "$page" = "$(($(getconf PAGESIZE) / 1024))" ] && echo same
-         sed 's|/proc/|fake/|g' lib/*/processes.sh >fake/processes.sh && . fake/processes.sh && page_size && echo "$page"; rm -r fake`,
-      );
-      expect(seen).toBe('same\n64\n');
-    });
-
     it('reads output by byte offset, exactly, while the task runs', async () => {
       const run = newRun();
-      const line = 'head -c 100000 /dev/zero | tr "\\0" "\\377"; printf "\\n.\\nend\\n"; sleep 1';
+      const line =
+        'head -c 100000 /dev/zero | tr "\\0" "\\377"; printf "\\n.\\nend\\n"; until [ -e go ]; do sleep 0.05; done';
       await transport.machine.startTask(run, launchOf(image, sh(line)));
       await until(async () => (await watch.read(run, 'stdout', 0, 200_000)).length === 100_007, 'all was written');
       expect(await watch.read(run, 'stdout', 0, 3)).toEqual(Buffer.from([255, 255, 255]));
@@ -350,6 +299,7 @@ export function describeTasks(name: string, open: () => Promise<Transport>): voi
       expect(await watch.read(run, 'stdout', 100_007, 100)).toEqual(Buffer.alloc(0));
       const [observed] = (await watch.list()).filter(({ run: { jobId } }) => jobId === run.jobId);
       expect(observed).toMatchObject({ stdoutBytes: 100_007, stderrBytes: 0, tasks: [{ state: 'running' }] });
+      await transport.shell(`: >runs/${runToken(run)}/home/go`);
       await resultOf(watch, run);
     });
 
@@ -361,8 +311,8 @@ export function describeTasks(name: string, open: () => Promise<Transport>): voi
       await Promise.all([watch.waitForChange(0), second.waitForChange(0)]);
       await transport.shell(`: >runs/${runToken(run)}/home/go`);
       const began = Date.now();
-      await Promise.all([watch.waitForChange(20_000), second.waitForChange(20_000)]);
-      expect(Date.now() - began).toBeLessThan(10_000);
+      await Promise.all([watch.waitForChange(90_000), second.waitForChange(90_000)]);
+      expect(Date.now() - began).toBeLessThan(80_000);
       expect(await observe(second, run)).toMatchObject({ state: 'finished' });
       second.close();
       await second.ended;
@@ -373,10 +323,10 @@ export function describeTasks(name: string, open: () => Promise<Transport>): voi
       const running = newRun();
       await transport.machine.startTask(finished, launchOf(image, sh('mkdir -p a/b; touch a/b/c; chmod 0 a/b a')));
       await resultOf(watch, finished);
-      await transport.machine.startTask(running, launchOf(image, sh('sleep 4741')));
-      await until(async () => (await processesWith('4741')) !== '', 'the task runs');
+      await transport.machine.startTask(running, launchOf(image, sh(`sleep ${nap}`)));
+      await until(async () => (await processesWith(`sleep.${nap}`)) !== '', 'the task runs');
       await watch.remove([finished, running, newRun()]);
-      expect(await processesWith('4741')).toBe('');
+      expect(await processesWith(`sleep.${nap}`)).toBe('');
       const left = (await watch.list()).map(({ run }) => run.jobId);
       expect(left).not.toContain(finished.jobId);
       expect(left).not.toContain(running.jobId);
@@ -492,12 +442,15 @@ export function describeTasks(name: string, open: () => Promise<Transport>): voi
 
     it('keeps secrets off every command line', async () => {
       const run = newRun();
-      const launch = launchOf(image, sh('sleep 1'), { env: { TOKEN: 'very-secret-4751' } });
+      const line = 'echo up; until [ -e go ]; do sleep 0.05; done';
+      const launch = launchOf(image, sh(line), { env: { TOKEN: 'very-secret-4751' } });
       const started = transport.machine.startTask(run, launch);
       const seen = await processesWith('very-secret-4751');
       await started;
+      await until(async () => (await output(watch, run)) === 'up\n', 'the task runs');
       expect(seen + (await processesWith('very-secret-4751'))).toBe('');
       expect(await transport.shell(`grep -r -l very-secret-4751 runs/${runToken(run)}`)).toBe('');
+      await transport.shell(`: >runs/${runToken(run)}/home/go`);
       await resultOf(watch, run);
     });
   });

@@ -9,7 +9,7 @@ import { createMachine } from '../../../hosts/create-machine.ts';
 import type { Host } from '../../../hosts/host.ts';
 import { createLocalHost } from '../../../hosts/local.ts';
 import type { Machine } from '../../../hosts/machine.ts';
-import { createSshHost } from '../../../hosts/ssh.ts';
+import { createSshHost, type SshHostOptions } from '../../../hosts/ssh.ts';
 import { findRclone } from '../../../scripts/components/rclone.ts';
 import { thisMachine } from '../../../scripts/machine.ts';
 import { dockerGround, endPodman, podmanGround } from '../../ground/engines.ts';
@@ -64,13 +64,13 @@ export function localTransportAt(workDirectory: string, programs: string[] = [])
   return transport(host, workDirectory, '127.0.0.1', () => rmSync(workDirectory, { recursive: true, force: true }));
 }
 
-export async function sshTransport(): Promise<Transport> {
+export async function sshTransport(changes: SshChanges = {}): Promise<Transport> {
   const [node] = await startNodes(1);
   giveRclone(node!);
   const workDirectory = `test-${randomBytes(4).toString('hex')}`;
   const cleaner = sshHost(node!);
   return transport(
-    () => sshHost(node!),
+    () => sshHost(node!, changes),
     workDirectory,
     bridgeAddress,
     async () => {
@@ -80,9 +80,13 @@ export async function sshTransport(): Promise<Transport> {
   );
 }
 
-export function sshHost(node: TestNode, changes: { hostKey?: string; privateKey?: string } = {}): Host {
+type SshChanges = Partial<Pick<SshHostOptions, 'hostKey' | 'privateKey' | 'keepaliveSeconds'>>;
+
+/** More patient than needed: a busy machine may let nobody answer for a while. */
+export function sshHost(node: TestNode, changes: SshChanges = {}): Host {
   const { address, port, user, privateKey, hostKey } = node;
-  return createSshHost({ address, port, user, privateKey, hostKey, keepaliveSeconds: 1, ...changes });
+  const patience = { keepaliveSeconds: 10, connectTimeoutSeconds: 60 };
+  return createSshHost({ address, port, user, privateKey, hostKey, ...patience, ...changes });
 }
 
 async function transport(

@@ -8,7 +8,7 @@ import { runToken } from '../../../domain/runs.ts';
 import type { ImageRequest, ImageSource, MachineWatch, PulledImage, TaskLaunch } from '../../../hosts/machine.ts';
 import { buildBusybox, type BuiltImage } from '../../ground/images.ts';
 import { startRegistry, type TestRegistry } from '../../ground/registry.ts';
-import { deployment, ended, launchOf, newRun, output, resultOf, sh, until } from './runs.ts';
+import { deployment, ended, launchOf, nap, newRun, output, resultOf, sh, until } from './runs.ts';
 import type { Transport } from './transports.ts';
 
 const credentials = { username: 'puller', password: `s3cret,"'$x` };
@@ -143,32 +143,31 @@ export function describeUdocker(name: string, address: string, open: () => Promi
 
     it('shows a task none but its own processes, and so no secrets of others', async () => {
       const [other, run] = [newRun(), newRun()];
-      await transport.machine.startTask(other, launch(sh('echo up; sleep 4797'), { env: { OTHERS: 'secret-4798' } }));
+      await transport.machine.startTask(other, launch(sh(`echo up; sleep ${nap}`), { env: { OTHERS: 'secret-4798' } }));
       await until(async () => (await output(watch, other)) === 'up\n', 'the other task runs');
       const line = 'cat /proc/[0-9]*/environ | grep -c secret-4798; for each in /proc/[0-9]*/; do ls $each/cwd/; done';
       await transport.machine.startTask(run, launch(sh(`${line} | grep -c runs; kill -KILL -1`)));
       await resultOf(watch, run);
       expect(await output(watch, run)).toBe('0\n0\n');
-      expect(await processesWith('sleep.4797')).not.toBe('');
+      expect(await processesWith(`sleep.${nap}`)).not.toBe('');
       await transport.machine.killRun(other, 0);
     });
 
-    const unwilling =
-      'trap "" TERM; (setsid sh -c "trap \\"\\" TERM; sleep 4781; :" &); echo up; while :; do sleep 4782; done';
+    const unwilling = `trap "" TERM; (setsid sh -c "trap \\"\\" TERM; sleep ${nap}1; :" &); echo up; while :; do sleep ${nap}2; done`;
     const killsTheUnwilling = async () => {
       const run = newRun();
       await transport.machine.startTask(run, launch(sh(unwilling)));
       await until(async () => (await output(watch, run)) === 'up\n', 'the task runs');
       await transport.machine.killRun(run, 1);
       expect(await resultOf(watch, run)).toMatchObject({ exitCode: 137, cause: 'killed' });
-      expect(await processesWith('478[12]')).toBe('');
+      expect(await processesWith(`sleep.${nap}[12]`)).toBe('');
       expect(await processesWith(runToken(run))).toBe('');
     };
     const leavesNoDaemons = async () => {
       const run = newRun();
-      await transport.machine.startTask(run, launch(sh('(setsid sleep 4785 &); sleep 0.2; exit 5')));
+      await transport.machine.startTask(run, launch(sh(`(setsid sleep ${nap} &); sleep 0.2; exit 5`)));
       expect(await resultOf(watch, run)).toMatchObject({ exitCode: 5 });
-      expect(await processesWith('4785')).toBe('');
+      expect(await processesWith(`sleep.${nap}`)).toBe('');
     };
     it('kills what ignores TERM and what became a daemon', killsTheUnwilling);
     it('leaves no process of a task that made daemons and ended', leavesNoDaemons);
@@ -195,27 +194,29 @@ export function describeUdocker(name: string, address: string, open: () => Promi
       const slow = newRun();
       await transport.machine.startTask(
         slow,
-        launch(sh('trap "exit 3" TERM; while :; do sleep 0.1; done'), { walltimeSeconds: 2, killGraceSeconds: 5 }),
+        launch(sh('trap "exit 3" TERM; while :; do sleep 0.1; done'), { walltimeSeconds: 10, killGraceSeconds: 60 }),
       );
       expect(await resultOf(watch, slow)).toMatchObject({ exitCode: 3, cause: 'walltime' });
       const large = newRun();
-      const line = '(setsid dd if=/dev/zero of=/dev/null bs=300M &); sleep 4791';
+      // Of a size that nobody else's has.
+      const bytes = `bs=${300_000_000 + process.pid}`;
+      const line = `(setsid dd if=/dev/zero of=/dev/null ${bytes} &); sleep ${nap}`;
       await transport.machine.startTask(large, launch(sh(line), { memoryBytes: 150e6 }));
       expect(await resultOf(watch, large)).toMatchObject({ cause: 'memory' });
-      expect(await processesWith('4791')).toBe('');
-      expect(await processesWith('bs=300M')).toBe('');
+      expect(await processesWith(`sleep.${nap}`)).toBe('');
+      expect(await processesWith(bytes)).toBe('');
     });
 
     it('kills what a dead supervisor left, and removes the run with its container', async () => {
       const run = newRun();
       await transport.machine.startTask(
         run,
-        launch(sh('(setsid sleep 4795 &); mkdir -p /a/b; chmod 0 /a/b /a; sleep 4796')),
+        launch(sh(`(setsid sleep ${nap}1 &); mkdir -p /a/b; chmod 0 /a/b /a; sleep ${nap}2`)),
       );
-      await until(async () => (await processesWith('sleep.4796')) !== '', 'the task runs');
+      await until(async () => (await processesWith(`sleep.${nap}2`)) !== '', 'the task runs');
       await transport.shell(`read -r pid _ <runs/${runToken(run)}/tasks/0/started; kill -KILL "$pid"`);
       expect(await ended(watch, run)).toMatchObject({ state: 'lost' });
-      expect(await processesWith('479[56]')).toBe('');
+      expect(await processesWith(`sleep.${nap}[12]`)).toBe('');
       await watch.remove([run]);
       expect(await transport.shell(`ls runs | grep '${runToken(run)}$'`)).toBe('');
     });

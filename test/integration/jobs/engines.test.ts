@@ -2,7 +2,7 @@
 import { rmSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { endPodman, podmanGround, type EngineGround } from '../../ground/engines.ts';
-import { processesWith } from '../../ground/processes.ts';
+import { processesIn, processesWith } from '../../ground/processes.ts';
 import { eventually, type Rest } from '../../ground/rest.ts';
 import { runningStack, shellJob, shellTask, type RunningStack } from '../../ground/running-stack.ts';
 
@@ -30,10 +30,10 @@ afterAll(async () => {
   rmSync(workDirectory, { recursive: true, force: true });
 });
 
-const gone = (word: string) =>
+const gone = (word: string, find = processesWith) =>
   eventually(
-    () => Promise.resolve(processesWith(word).length === 0 ? true : undefined),
-    () => `${processesWith(word).join('\n')} goes on`,
+    () => Promise.resolve(find(word).length === 0 ? true : undefined),
+    () => `${find(word).join('\n')} goes on`,
   );
 
 it('a job with storage of its own is not placed where containers might not see the mount', async () => {
@@ -61,7 +61,7 @@ it('a job says what ran it, with its tasks, sidecars, their output and what they
       outputFiles: ['first.txt'],
     }),
   );
-  const job = await rest.ended(id, 60);
+  const job = await rest.ended(id, 120);
   expect(job).toMatchObject({
     status: 'completed',
     outputFiles: [{ name: 'first.txt', size: 4 }],
@@ -76,9 +76,11 @@ it('a job says what ran it, with its tasks, sidecars, their output and what they
 });
 
 it('a job that takes too much memory is killed', async () => {
-  const id = await rest.submit(shellJob('dd if=/dev/zero of=/dev/null bs=1500M count=1000000'));
-  expect(await rest.ended(id, 60)).toMatchObject({ status: 'killed' });
-  await gone('bs=1500M');
+  // Of a size that nobody else's has.
+  const bytes = `bs=${1_500_000_000 + process.pid}`;
+  const id = await rest.submit(shellJob(`dd if=/dev/zero of=/dev/null ${bytes} count=1000000`));
+  expect(await rest.ended(id, 120)).toMatchObject({ status: 'killed' });
+  await gone(bytes);
 });
 
 it('a job runs commands beside it, and leaves nothing when it is deleted', async () => {
@@ -88,9 +90,9 @@ it('a job runs commands beside it, and leaves nothing when it is deleted', async
   const answer = await rest.request('POST', `/jobs/${id}/exec`, { command: ['cat', 'file'] });
   expect([answer.status, await answer.text()]).toEqual([200, 'kept\n']);
   await rest.request('DELETE', `/jobs/${id}`);
-  expect(await rest.ended(id, 60)).toMatchObject({ status: 'deleted' });
+  expect(await rest.ended(id, 120)).toMatchObject({ status: 'deleted' });
   expect(processesWith('sleep 587')).toEqual([]);
-  await gone(`-${id}.1.0`);
+  await gone(`-${id}.1.0`, (word) => processesIn(workDirectory, word));
 });
 
 it('a job that needs what the site can not do is refused with the reason', async () => {

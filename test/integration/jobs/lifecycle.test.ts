@@ -55,6 +55,9 @@ async function decodedPayloads(history: unknown): Promise<string> {
 /** Too large for any machine, now and whenever. */
 const impossible = { nodes: 1, cpus: 4096, memory: 1, disk: 1 };
 
+/** So much and no more, for as long as it runs: what nobody watches for a moment must not harm the machine. */
+const tooMuchMemory = 'dd if=/dev/zero of=/dev/null bs=1500M';
+
 const fetched = async (url: string) => (await fetch(url)).text();
 
 describe('a container job', () => {
@@ -142,7 +145,7 @@ describe('a container job', () => {
   });
 
   it('is killed, and says why, when it uses too much memory', async () => {
-    const id = await rest.submit(shellJob('tail /dev/zero'));
+    const id = await rest.submit(shellJob(tooMuchMemory));
     expect(await rest.ended(id)).toMatchObject({ status: 'killed', statusReason: 'Job used too much memory' });
   });
 
@@ -259,7 +262,7 @@ const policyTable: [what: string, Record<string, unknown>, Record<string, unknow
   ],
   [
     'maximumRetries: a killed job is run again, a killed task is not repeated in place',
-    shellJob('tail /dev/zero', { policies: { maximumRetries: 1, maximumTaskRetries: 2, leaveInQueue: true } }),
+    shellJob(tooMuchMemory, { policies: { maximumRetries: 1, maximumTaskRetries: 2, leaveInQueue: true } }),
     { ...memoryKill, execution: { ...retried, tasks: [{ retries: 0, error: 'MemoryLimitExceeded' }] } },
   ],
   [

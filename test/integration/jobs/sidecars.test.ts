@@ -9,15 +9,15 @@ let running: RunningStack;
 let rest: Rest;
 
 beforeAll(async () => {
-  running = await runningStack({ execution: { killGraceSeconds: 2 } });
+  running = await runningStack({ execution: { killGraceSeconds: 15 } });
   rest = running.rest;
 });
 afterAll(() => running?.stop());
 
 const sidecar = (line: string) => shellTask(line, { type: 'sidecar' });
 const memory = (gigabytes: number) => ({ resources: { nodes: 1, cpus: 1, memory: gigabytes, disk: 1 } });
-/** Holds that much for as long as it runs. */
-const fill = (megabytes: number) => `dd if=/dev/zero of=/dev/null bs=${megabytes}M`;
+/** Holds that much for as long as it runs, and a little more, by which it is known among others. */
+const fill = (megabytes: number) => `dd if=/dev/zero of=/dev/null bs=${megabytes * 1_000_000 + process.pid}`;
 
 describe('a sidecar', () => {
   it('runs beside the tasks from before the first until after the last, and can save its work', async () => {
@@ -33,7 +33,7 @@ describe('a sidecar', () => {
         outputFiles: ['saved'],
       }),
     );
-    const job = await rest.ended(id);
+    const job = await rest.ended(id, 120);
     expect(job).toMatchObject({ status: 'completed' });
     expect(job.execution.tasks).toHaveLength(2);
     expect(job.execution.tasks.map(({ exitCode }) => exitCode)).toEqual([0, 0]);
@@ -48,30 +48,30 @@ describe('a sidecar', () => {
       shellTask('while [ ! -e gone ]; do sleep 0.1; done; echo on'),
     ];
     const id = await rest.submit(shellJob('', { tasks }));
-    expect(await rest.ended(id)).toMatchObject({ status: 'completed', execution: { tasks: [{ exitCode: 0 }] } });
+    expect(await rest.ended(id, 120)).toMatchObject({ status: 'completed', execution: { tasks: [{ exitCode: 0 }] } });
     expect(await rest.output(id)).toBe('bye\non\n');
   });
 
   it('ends when the tasks stop at a failure, also one that ignores TERM and made daemons', async () => {
     const stubborn = sidecar('trap "" TERM; (setsid sleep 4821 &); while :; do sleep 4822; done');
     const id = await rest.submit(shellJob('', { tasks: [stubborn, stubborn, shellTask('exit 3'), shellTask('true')] }));
-    expect(await rest.ended(id)).toMatchObject({ status: 'completed', execution: { tasks: [{ exitCode: 3 }] } });
+    expect(await rest.ended(id, 120)).toMatchObject({ status: 'completed', execution: { tasks: [{ exitCode: 3 }] } });
     expect(processesWith('sleep 482')).toEqual([]);
   });
 
   it('shares the memory of its job', async () => {
     const alone = await rest.submit(
-      shellJob('', { ...memory(1), tasks: [sidecar(`tail /dev/zero`), shellTask('sleep 4831')] }),
+      shellJob('', { ...memory(1), tasks: [sidecar(fill(1500)), shellTask('sleep 4831')] }),
     );
     const over = { status: 'killed', statusReason: 'Job used too much memory' };
-    expect(await rest.ended(alone)).toMatchObject({
+    expect(await rest.ended(alone, 120)).toMatchObject({
       ...over,
       execution: { tasks: [{ error: 'MemoryLimitExceeded' }] },
     });
-    const most = `echo up; sleep 2; ${fill(600)}`;
+    const most = `echo up; sleep 2; ${fill(700)}`;
     const together = await rest.submit(shellJob('', { ...memory(1), tasks: [sidecar(most), shellTask(most)] }));
-    expect(await rest.ended(together)).toMatchObject(over);
-    expect([...processesWith('sleep 483'), ...processesWith('bs=600M')]).toEqual([]);
+    expect(await rest.ended(together, 120)).toMatchObject(over);
+    expect([...processesWith('sleep 483'), ...processesWith(fill(700)), ...processesWith(fill(1500))]).toEqual([]);
   });
 
   it('ends with a deletion', async () => {
@@ -86,7 +86,7 @@ describe('a sidecar', () => {
       () => 'both never ran',
     );
     await rest.request('DELETE', `/jobs/${id}`);
-    const job = await rest.ended(id);
+    const job = await rest.ended(id, 120);
     expect(job).toMatchObject({ status: 'deleted' });
     expect(job.execution.tasks).toHaveLength(1);
     expect(processesWith('sleep 484')).toEqual([]);
@@ -98,7 +98,7 @@ describe('a sidecar', () => {
       shellTask('echo ran'),
     ];
     const id = await rest.submit(shellJob('', { tasks }));
-    expect(await rest.ended(id)).toMatchObject({ status: 'failed', statusReason: 'Container image pull failed' });
+    expect(await rest.ended(id, 120)).toMatchObject({ status: 'failed', statusReason: 'Container image pull failed' });
     expect(await rest.output(id)).toBe('');
   });
 });

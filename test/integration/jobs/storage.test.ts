@@ -16,7 +16,7 @@ let server: WebdavServer;
 
 beforeAll(async () => {
   [running, server] = await Promise.all([
-    runningStack({ execution: { killGraceSeconds: 1, storagePatienceSeconds: 2 } }),
+    runningStack({ execution: { killGraceSeconds: 1, storagePatienceSeconds: 15 } }),
     startWebdav(),
   ]);
   rest = running.rest;
@@ -55,6 +55,7 @@ const nothingIsLeft = () =>
           : undefined,
       ),
     () => `left: ${mountsBelow().join()} ${runDirectories(running.stack).join()}`,
+    120,
   );
 
 describe('a job with storage', () => {
@@ -84,7 +85,7 @@ describe('a job with storage', () => {
     expect(filesWith(server.url)).not.toBe('');
     expect(processesWith(server.password.slice(-12)).filter((line) => !line.startsWith('grep '))).toEqual([]);
     await rest.request('POST', `/jobs/${id}/exec`, { command: ['touch', '/data/go'] });
-    expect(await rest.ended(id)).toMatchObject({
+    expect(await rest.ended(id, 120)).toMatchObject({
       status: 'completed',
       execution: { tasks: [{ exitCode: 0 }, { exitCode: 0 }] },
     });
@@ -105,7 +106,7 @@ describe('a job with storage', () => {
         outputDirs: ['made'],
       }),
     );
-    const job = await rest.ended(id);
+    const job = await rest.ended(id, 120);
     expect(job).toMatchObject({
       status: 'completed',
       outputFiles: [{ name: 'made/copy.txt', url: '' }],
@@ -119,7 +120,7 @@ describe('a job with storage', () => {
   it('fails when it can not be mounted, after the retries of the user, and says why', async () => {
     const wrong = webdav({ ...server, password: 'guessed' });
     const id = await rest.submit(shellJob('echo never', { storage: wrong, policies: { maximumRetries: 1 } }));
-    const job = await rest.ended(id);
+    const job = await rest.ended(id, 120);
     expect(job).toMatchObject({
       status: 'failed',
       statusReason: 'Unable to mount storage volume',
@@ -132,7 +133,7 @@ describe('a job with storage', () => {
   it('is refused at once where no machine can mount it', async () => {
     const onedata = { type: 'onedata', mountpoint: '/data', onedata: { provider: 'p.example.org', token: 'T' } };
     const id = await rest.submit(shellJob('true', { storage: onedata }));
-    expect(await rest.ended(id)).toMatchObject({
+    expect(await rest.ended(id, 120)).toMatchObject({
       status: 'failed',
       statusReason: 'No matching resources',
       statusDetail: 'no machine that may run it has onedata mounts',
@@ -156,7 +157,7 @@ describe('a job with storage', () => {
     await said(id, 'further');
     expect(mountsBelow()).toEqual([before]);
     await rest.request('DELETE', `/jobs/${id}`);
-    expect(await rest.ended(id)).toMatchObject({ status: 'deleted' });
+    expect(await rest.ended(id, 120)).toMatchObject({ status: 'deleted' });
     expect([stored('first.txt'), stored('second.txt')]).toEqual(['first\n', 'second\n']);
     await nothingIsLeft();
   });
@@ -168,7 +169,7 @@ describe('a job with storage', () => {
     await said(id, 'begun');
     await own.stop();
     await rest.request('POST', `/jobs/${id}/exec`, { command: ['touch', 'go'] });
-    expect(await rest.ended(id)).toMatchObject({
+    expect(await rest.ended(id, 120)).toMatchObject({
       status: 'failed',
       statusReason: 'Unable to stageout output to object storage',
       statusDetail: expect.stringContaining('did not take 1 of the files') as string,

@@ -2,7 +2,9 @@
  * The services of `docker-compose.yml` as plain processes of this machine: with the file's own commands and environments,
  * in the order its dependencies give. Only what containers have for themselves is changed: addresses, ports and paths.
  */
+import { once } from 'node:events';
 import { chmod, mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createServer, type Server } from 'node:net';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { stringify } from 'yaml';
@@ -64,18 +66,23 @@ export async function createTopology(): Promise<Topology> {
     }),
   );
 
-  const ports = await freePorts(11);
+  const held = {
+    postgres: await holdPorts(1),
+    temporal: await holdPorts(9),
+    api: await holdPorts(1),
+  };
   const home = openHome(join(folder, 'postgres'));
-  const database = await postgresServer({ home, binaries, port: ports[0]! });
+  const database = await postgresServer({ home, binaries, port: held.postgres.ports[0]! });
   const postgres = new SupervisedProcess(database.child, () => undefined);
+  await held.postgres.release();
   await postgres.start();
   await database.ensureDatabase();
 
   const place: Place = {
-    postgresPort: String(ports[0]),
-    temporalAddress: `127.0.0.1:${ports[1]}`,
-    temporalPorts: temporalPorts(ports.slice(1, 10)),
-    apiPort: String(ports[10]),
+    postgresPort: String(held.postgres.ports[0]),
+    temporalAddress: `127.0.0.1:${held.temporal.ports[0]}`,
+    temporalPorts: temporalPorts(held.temporal.ports),
+    apiPort: String(held.api.ports[0]),
     etc,
     path: [...programs, dirname(apptainer.path), machine.env['PATH']].join(':'),
     home: folder,
@@ -98,6 +105,7 @@ export async function createTopology(): Promise<Topology> {
     databaseUrl: database.url,
     runOneShot: (service) => runToEnd(service, commandOf(compose, service), of(service)),
     async start(service) {
+      if (service === 'temporal' || service === 'api') await held[service].release();
       running.set(service, startChild(service, commandOf(compose, service), of(service)));
     },
     async stop(service) {
@@ -120,6 +128,7 @@ export async function createTopology(): Promise<Topology> {
     async destroy() {
       for (const child of [...running.values()].reverse()) await child.stop();
       await postgres.stop();
+      for (const ports of Object.values(held)) await ports.release();
       await rm(folder, { recursive: true, force: true });
     },
   };
@@ -179,8 +188,25 @@ function temporalPorts(ports: number[]): Record<string, string> {
   return Object.fromEntries(names.map((name, i) => [`${name}_PORT`, String(ports[i])]));
 }
 
-async function freePorts(count: number): Promise<number[]> {
-  const taken = new Set<number>();
-  while (taken.size < count) taken.add(await pickPort(undefined, taken));
-  return [...taken];
+interface HeldPorts {
+  ports: number[];
+  /** To be called just before somebody listens on them. */
+  release(): Promise<void>;
+}
+
+/** Free ports that nobody else takes meanwhile. Whoever connects is sent away at once. */
+async function holdPorts(count: number): Promise<HeldPorts> {
+  const servers = new Map<number, Server>();
+  while (servers.size < count) {
+    const port = await pickPort(undefined, new Set(servers.keys()));
+    const server = createServer((socket) => socket.destroy()).listen(port, '127.0.0.1');
+    await once(server, 'listening');
+    servers.set(port, server);
+  }
+  return {
+    ports: [...servers.keys()],
+    async release() {
+      for (const server of servers.values()) if (server.listening) await once(server.close(), 'close');
+    },
+  };
 }

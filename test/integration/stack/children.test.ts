@@ -17,7 +17,7 @@ afterAll(async () => {
   await stack?.stop();
 });
 
-const soon = { timeout: 30_000, interval: 100 };
+const soon = { timeout: 60_000, interval: 100 };
 
 async function query<T>(statement: string): Promise<T[]> {
   const sql = postgres(stack.databaseUrl, { max: 1, connect_timeout: 2, onnotice: () => undefined });
@@ -72,15 +72,18 @@ describe('PostgreSQL killed with SIGKILL', () => {
 describe('the Temporal server killed with SIGKILL', () => {
   it('comes back by itself with its workflows, ids of 255 characters and search attributes', async () => {
     const workflowId = 'w'.repeat(255);
-    await withTemporal(({ workflowService }) =>
-      workflowService.startWorkflowExecution({
-        namespace: 'default',
-        workflowId,
-        workflowType: { name: 'nobodyRunsThis' },
-        taskQueue: { name: 'nobody-listens' },
-        requestId: 'one',
-      }),
-    );
+    const start = () =>
+      withTemporal(({ workflowService }) =>
+        workflowService.startWorkflowExecution({
+          namespace: 'default',
+          workflowId,
+          workflowType: { name: 'nobodyRunsThis' },
+          taskQueue: { name: 'nobody-listens' },
+          // The same one, however often it is sent.
+          requestId: 'one',
+        }),
+      );
+    await vi.waitFor(start, soon);
     await killAndAwaitAnother('temporal');
     await vi.waitFor(async () => {
       const found = await withTemporal(({ workflowService }) =>
@@ -88,12 +91,14 @@ describe('the Temporal server killed with SIGKILL', () => {
       );
       expect(found.workflowExecutionInfo?.type?.name).toBe('nobodyRunsThis');
     }, soon);
-    const attributes = await withTemporal(({ operatorService }) =>
-      operatorService.listSearchAttributes({ namespace: 'default' }),
-    );
-    expect(Object.keys(attributes.customAttributes ?? {})).toEqual(
-      expect.arrayContaining(['JobId', 'Owner', 'Labels']),
-    );
+    await vi.waitFor(async () => {
+      const attributes = await withTemporal(({ operatorService }) =>
+        operatorService.listSearchAttributes({ namespace: 'default' }),
+      );
+      expect(Object.keys(attributes.customAttributes ?? {})).toEqual(
+        expect.arrayContaining(['JobId', 'Owner', 'Labels']),
+      );
+    }, soon);
   });
 
   it('serves its web page', async () => {

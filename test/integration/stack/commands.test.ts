@@ -6,6 +6,7 @@ import { fileURLToPath } from 'node:url';
 import { decodeJwt } from 'jose';
 import { describe, expect, it } from 'vitest';
 import { pickPort } from '../../../scripts/stack/ports.ts';
+import { eventually } from '../../ground/rest.ts';
 import { temporaryHome } from './temporary-home.ts';
 
 const repository = fileURLToPath(new URL('../../..', import.meta.url));
@@ -52,6 +53,12 @@ function processesOf(path: string): string[] {
   });
 }
 
+const noProcessIsLeft = () =>
+  eventually(
+    () => Promise.resolve(processesOf(home).length === 0 ? true : undefined),
+    () => `processes ${processesOf(home).join()} are left`,
+  );
+
 describe('prominence token', () => {
   it('says how to get a configuration when there is none yet', async () => {
     const { code, output } = await command(['bin/prominence.mjs', 'token', '--user', 'alice']);
@@ -69,19 +76,19 @@ describe('npm run quickstart', () => {
     expect(output).toMatch(/\| round 5: pi is about 3\.14159\d\d after 500000 terms/);
     expect(output).toMatch(/Output file pi\.txt: 3\.14159/);
     expect(code).toBe(0);
-    expect(processesOf(home)).toEqual([]);
+    await noProcessIsLeft();
   });
 
   it('deletes its job when it is told to stop, and fails', async () => {
     const { code, output } = await command([...tsx, 'scripts/quickstart.ts'], {
       onOutput: (all, stop) => {
-        if (all.includes('Job 2 is running')) stop();
+        if (all.includes('Submitted job 2')) stop();
       },
     });
     expect(output).toMatch(/Deleting job 2/);
     expect(output).toMatch(/Interrupted\.\n$/);
     expect(code).toBe(1);
-    expect(processesOf(home)).toEqual([]);
+    await noProcessIsLeft();
   });
 });
 
@@ -119,6 +126,6 @@ describe('npm start', () => {
     expect(await jobs).toMatchObject([{ id: 1, name: 'quickstart', status: 'completed' }]);
     expect(output).toMatch(/Stopped\.\n$/);
     expect(code).toBe(0);
-    expect(processesOf(home)).toEqual([]);
+    await noProcessIsLeft();
   });
 });

@@ -36,7 +36,7 @@ afterAll(async () => {
 });
 
 describe('the local folder', () => {
-  storeSuite(() => store);
+  storeSuite(() => store, { isServedHere: true });
 
   test('refuses bytes of another sum, and keeps what was there', async () => {
     const key = 'sum/x';
@@ -210,9 +210,9 @@ async function openFiles(part: string): Promise<number> {
 }
 
 async function eventually(condition: () => Promise<boolean>): Promise<void> {
-  const deadline = Date.now() + 10_000;
+  const deadline = Date.now() + 90_000;
   while (!(await condition())) {
-    if (Date.now() > deadline) throw new Error('the condition did not come true within 10 s');
+    if (Date.now() > deadline) throw new Error('the condition did not come true within 90 s');
     await pause(20);
   }
 }

@@ -83,10 +83,11 @@ describe('a submit', () => {
     const began = Date.now();
     const { id } = await submitWorkflow(connection.db, submission);
     const submitted = Date.now() - began;
+    // However many they are, a submit writes a few rows.
+    expect([...(await connection.sql`select 1 from jobs where workflow_id = ${id}`)]).toEqual([]);
     await expandAll(id);
     const expanded = Date.now() - began;
     console.log(`100,001 jobs: durable after ${submitted} ms, all rows after ${expanded} ms`);
-    expect(submitted).toBeLessThan(2000);
     const [jobs] = await connection.sql`
       select count(*)::int as count, min(id) as first, max(id) as last, count(distinct name)::int as names from jobs where workflow_id = ${id}`;
     expect(jobs).toEqual({ count: 100_001, first: id + 1, last: id + 100_001, names: 100_001 });
