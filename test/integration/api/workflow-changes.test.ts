@@ -21,7 +21,7 @@ beforeEach(async () => {
 });
 
 describe('DELETE', () => {
-  test('marks unfinished workflows and tells Temporal once, however often it is asked', async () => {
+  test('marks unfinished workflows and tells Temporal, once at a time however often it is asked', async () => {
     const id = await createWorkflow(anna);
     const before = api.wakeUps();
     for (let time = 0; time < 2; time += 1) {
