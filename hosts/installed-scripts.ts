@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { pack, type Pack } from 'tar-stream';
-import type { Host, HostSession, RunOptions, RunResult } from './host.ts';
+import type { Host, HostSession, OpenOptions, RunOptions, RunResult } from './host.ts';
 
 export type ScriptName =
   | 'probe'
@@ -24,7 +24,7 @@ export type ScriptName =
 
 export interface ScriptRunner {
   run(name: ScriptName, options?: RunOptions & { stdinAgain?: () => Uint8Array }): Promise<RunResult>;
-  open(name: ScriptName, args: string[]): Promise<HostSession>;
+  open(name: ScriptName, args: string[], options?: Omit<OpenOptions, 'args'>): Promise<HostSession>;
   /** Put the scripts there if they are not. */
   install(): Promise<void>;
 }
@@ -39,6 +39,7 @@ const release = files
   .digest('hex')
   .slice(0, 16);
 
+const installSeconds = 120;
 /** Exit code that says: the scripts are not on this machine. Used by nothing else here. */
 const notInstalled = 90;
 
@@ -76,7 +77,8 @@ mv -T "lib/$2.$$" "lib/$2" 2>/dev/null || :
 
 export function scriptsOn(host: Host, workDirectory: string): ScriptRunner {
   const install = async () => {
-    const result = await host.run(installScript, { args: [workDirectory, release], stdin: await packed() });
+    const args = [workDirectory, release];
+    const result = await host.run(installScript, { args, stdin: await packed(), timeoutSeconds: installSeconds });
     if (result.exitCode !== 0) {
       throw new Error(`could not prepare ${workDirectory} on ${host.label}: ${lastWords(result.stderr)}`);
     }
@@ -92,9 +94,9 @@ export function scriptsOn(host: Host, workDirectory: string): ScriptRunner {
       await install();
       return call();
     },
-    async open(name, args) {
+    async open(name, args, options = {}) {
       await install();
-      return host.open(wrapped(name), { args: [workDirectory, release, name, ...args] });
+      return host.open(wrapped(name), { ...options, args: [workDirectory, release, name, ...args] });
     },
   };
 }

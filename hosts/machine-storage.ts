@@ -19,6 +19,7 @@ export async function mountStorage(
     args: [runToken(run), ...argumentsOf(request)],
     stdin: Buffer.from(secretLines(request).join('')),
     timeoutSeconds: mountSeconds,
+    lasts: 'minutes',
     ...(signal ? { signal } : {}),
   });
   const answer = result.stdout.toString().trim();
@@ -36,6 +37,7 @@ export async function unmountStorage(
 ): Promise<UnmountResult> {
   const result = await scripts.run('unmount', {
     args: [runToken(run), String(Math.ceil(patienceSeconds))],
+    lasts: 'hours',
     ...(signal ? { signal } : {}),
   });
   const answer = result.stdout.toString().trim();

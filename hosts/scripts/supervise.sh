@@ -298,7 +298,7 @@ else
     [ ! -e "$task/lost" ] || exit 137
     if [ "$copy" = - ]; then exec >"$task/out" 2>"$task/err"; else exec >"$task/written" 2>&1; fi
     exec 3>&- 6>&- 7>&- 8>&- 9>&-
-    if [ -n "$locale" ]; then LC_ALL=$locale; else unset LC_ALL; fi
+    if [ -n "$locale" ]; then LC_ALL=$locale; else unset LC_ALL; fi 2>/dev/null
     export ENGINE_CPU_FILE="$task/cpu"
     eval "$launch"
   ) &

@@ -133,7 +133,7 @@ discard() {
     folder=removed/${run#runs/}.0.$$
     if problem=$(mv -T "$run" "$folder" 2>&1); then aside="$aside $folder"; else echo "could not remove $run: $problem"; fi
   done
-  if [ "$status" != 124 ]; then
+  if [ "$status" != 124 ] && [ -n "$aside" ]; then
     # shellcheck disable=SC2086
     timeout 1 sh "$scripts/discard.sh" $aside </dev/null 2>/dev/null
     status=$?
@@ -144,7 +144,7 @@ discard() {
 }
 
 # discard_rest: what took longer, and what others left who are gone. By one process at a time; what that can't remove it
-# tries again, more and more seldom.
+# tries again, more and more seldom, and tells in our mark.
 discarder= discarder_ticks= retry_at=0 pause=3000
 discard_rest() {
   set -- removed/*
