@@ -23,8 +23,21 @@ export function listView(job: ListedJob): Record<string, unknown> {
   };
 }
 
-/** URLs of outputs are made at each call and never stored. */
-export async function detailView(job: DetailedJob, store: ObjectStore): Promise<Record<string, unknown>> {
+/**
+ * Each is made when its turn has come: the URLs of many outputs are long. They are made at each call and never stored.
+ * @throws ApiError 503
+ */
+export async function detailViews(
+  jobs: DetailedJob[],
+  store: ObjectStore,
+): Promise<Iterable<Promise<Record<string, unknown>>>> {
+  const outputs = await Promise.all(jobs.map((job) => Promise.all(job.outputs.map((output) => sized(output, store)))));
+  return (function* () {
+    for (const [i, job] of jobs.entries()) yield detailView({ ...job, outputs: outputs[i]! }, store);
+  })();
+}
+
+async function detailView(job: DetailedJob, store: ObjectStore): Promise<Record<string, unknown>> {
   const { submitted } = job;
   const detail = statusDetail(job);
   return {
@@ -82,18 +95,17 @@ async function outputViews(
     names.map(async (name: unknown) => {
       const stored = job.parameters && typeof name === 'string' ? substitute(name, job.parameters) : name;
       const output = job.outputs.find((it) => it.kind === kind && it.name === stored);
-      const size = output && (await sizeOf(output, store));
-      if (!output || size === undefined) return { name, url: '' };
-      return { name, url: await store.presignGet(output.key, urlSeconds), size };
+      if (!output || output.size === null) return { name, url: '' };
+      return { name, url: await store.presignGet(output.key, urlSeconds), size: output.size };
     }),
   );
 }
 
-/** Undefined: the job was going to put it there itself, and has not. @throws ApiError 503 */
-async function sizeOf({ key, size }: JobOutput, store: ObjectStore): Promise<number | undefined> {
-  if (size !== null) return size;
+/** Still without a size: the job was going to put it there itself, and has not. @throws ApiError 503 */
+async function sized(output: JobOutput, store: ObjectStore): Promise<JobOutput> {
+  if (output.size !== null) return output;
   try {
-    return (await store.head(key))?.sizeBytes;
+    return { ...output, size: (await store.head(output.key))?.sizeBytes ?? null };
   } catch (error) {
     throw unavailable('The object store does not answer at the moment, please try again', error);
   }

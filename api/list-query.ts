@@ -1,4 +1,4 @@
-/** What a list request asks for, as the parts the answer is put together from (spec.md 1.4, 3.7, 10). */
+/** What a list request asks for (spec.md 1.4, 3.7, 10). */
 import type { Context } from 'hono';
 import type { JobFilter } from '../db/job-listing.ts';
 import type { ListFilter, ListPage } from '../db/list-pages.ts';
@@ -12,15 +12,20 @@ export interface ListPart<Filter = ListFilter> {
   most: number;
 }
 
+export type Listed<Filter = ListFilter> =
+  | ({ kind: 'part' } & ListPart<Filter>)
+  /** Whatever its state: what has ended, newest first, then what has not, oldest first. */
+  | { kind: 'all'; filter: Filter };
+
 export interface ListQuery<Filter = ListFilter> {
-  parts: ListPart<Filter>[];
+  listed: Listed<Filter>;
   isDetailed: boolean;
 }
 
 /** @throws ApiError 400 */
 export function readWorkflowQuery(c: Context, owner: string): ListQuery {
   const ids = readIds(c, 'id must be a workflow id or a list of workflow ids');
-  return { parts: readParts(c, readFilter(c, owner, ids), ids !== undefined), isDetailed: has(c, 'detail') };
+  return { listed: readListed(c, readFilter(c, owner, ids), ids !== undefined), isDetailed: has(c, 'detail') };
 }
 
 /** With `workflow=true` the first id is a workflow's, and its jobs are meant. @throws ApiError 400 */
@@ -28,42 +33,37 @@ export function readJobQuery(c: Context, owner: string): ListQuery<JobFilter> {
   const ids = readIds(c, 'id must be a job id or a list of job ids');
   const isDetailed = has(c, 'detail');
   if (ids === undefined || c.req.query('workflow') !== 'true') {
-    return { parts: readParts(c, readFilter(c, owner, ids), ids !== undefined), isDetailed };
+    return { listed: readListed(c, readFilter(c, owner, ids), ids !== undefined), isDetailed };
   }
   const [workflowId] = ids;
-  if (workflowId === undefined) return { parts: [], isDetailed };
-  const parts = readParts(c, readFilter(c, owner), false);
-  const ofWorkflow = ({ filter, direction }: ListPart) => {
-    return { filter: { ...filter, workflowId }, direction, most: Infinity };
-  };
-  return { parts: parts.map(ofWorkflow), isDetailed };
+  // No workflow can have that id, so nothing is listed.
+  const filter = readFilter(c, owner, workflowId === undefined ? [] : undefined);
+  const listed = readListed(c, { ...filter, ...(workflowId === undefined ? {} : { workflowId }) }, false);
+  return { listed: listed.kind === 'part' ? { ...listed, most: Infinity } : listed, isDetailed };
 }
 
-function readFilter(c: Context, owner: string, ids?: number[]): Omit<ListFilter, 'scope'> {
+function readFilter(c: Context, owner: string, ids?: number[]): ListFilter {
   const name = c.req.query('name');
   return {
     owner,
+    scope: 'any',
     ...(ids === undefined ? {} : { ids }),
     ...(name === undefined ? {} : { name }),
     labels: (c.req.queries('constraint') ?? []).map(readConstraint),
   };
 }
 
-function readParts(c: Context, filter: Omit<ListFilter, 'scope'>, isByIds: boolean): ListPart[] {
-  const active = (scope: 'queue' | 'unfinished', status?: 'pending' | 'running'): ListPart => ({
-    filter: { ...filter, scope, ...(status ? { status } : {}) },
-    direction: 'oldest',
-    most: Infinity,
-  });
-  const finished = (most: number): ListPart => ({ filter: { ...filter, scope: 'history' }, direction: 'newest', most });
-
+function readListed<Filter extends ListFilter>(c: Context, filter: Filter, isByIds: boolean): Listed<Filter> {
   // Wrong is wrong, also where it would count for nothing.
   const most = readNumber(c);
   const status = c.req.query('status');
-  if (status !== undefined) return [active('unfinished', readStatus(status))];
-  if (has(c, 'all') || isByIds) return [finished(Infinity), active('unfinished')];
-  if (c.req.query('completed') === 'true') return [finished(most)];
-  return [active('queue')];
+  const queue = { kind: 'part', direction: 'oldest', most: Infinity } as const;
+  if (status !== undefined) return { ...queue, filter: { ...filter, scope: 'unfinished', status: readStatus(status) } };
+  if (has(c, 'all') || isByIds) return { kind: 'all', filter };
+  if (c.req.query('completed') === 'true') {
+    return { kind: 'part', filter: { ...filter, scope: 'history' }, direction: 'newest', most };
+  }
+  return { ...queue, filter: { ...filter, scope: 'queue' } };
 }
 
 const has = (c: Context, name: string): boolean => c.req.query(name) !== undefined;

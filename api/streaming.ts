@@ -7,13 +7,19 @@ import type { Context } from 'hono';
 
 type Pieces<T> = AsyncGenerator<T, void>;
 
-/** A JSON array of the entries of all pages; pages must not be empty. */
-export async function jsonArray(c: Context, pages: Pieces<unknown[]>): Promise<Response> {
-  const first = await pages.next();
-  if (first.done) return c.json([]);
-  const second = await pages.next();
-  if (second.done) return c.json(first.value);
-  return c.body(asBody(arrayText(first.value, second.value, pages)), 200, { 'Content-Type': 'application/json' });
+/** Some of an array, each made when its turn has come. An entry may be a promise. */
+export type Entries = Iterable<unknown>;
+
+/** Of text: a shorter array is sent whole. No entry is in two pieces, so that a larger one makes a larger piece. */
+const pieceLength = 200_000;
+
+/** A JSON array of the entries of all pages. More are asked for when the reader has taken the ones before. */
+export async function jsonArray(c: Context, pages: AsyncIterable<Entries>): Promise<Response> {
+  const headers = { 'Content-Type': 'application/json' };
+  const pieces = arrayText(pages);
+  const first = await pieces.next();
+  if (first.done) return c.body(first.value, 200, headers);
+  return c.body(asBody(throughout(first.value, pieces)), 200, headers);
 }
 
 /** The charset must be told: clients would read the bytes as Latin-1 otherwise. */
@@ -24,13 +30,26 @@ export async function plainText(c: Context, pieces: Pieces<Uint8Array<ArrayBuffe
   return c.body(asBody(following(first.value, pieces)), 200, headers);
 }
 
-async function* arrayText(first: unknown[], second: unknown[], pages: Pieces<unknown[]>): Pieces<Uint8Array> {
-  const encode = (text: string) => new TextEncoder().encode(text);
-  const entries = (page: unknown[]) => page.map((entry) => JSON.stringify(entry)).join(',');
-  yield encode(`[${entries(first)}`);
-  yield encode(`,${entries(second)}`);
-  for await (const page of pages) yield encode(`,${entries(page)}`);
-  yield encode(']');
+/** Returns the last piece, which is all of a short array. */
+async function* arrayText(pages: AsyncIterable<Entries>): AsyncGenerator<Buffer<ArrayBuffer>, Buffer<ArrayBuffer>> {
+  let text = '[';
+  let separator = '';
+  for await (const page of pages) {
+    for (const entry of page) {
+      text += separator + JSON.stringify(await entry);
+      separator = ',';
+      if (text.length < pieceLength) continue;
+      yield Buffer.from(text);
+      text = '';
+    }
+  }
+  return Buffer.from(`${text}]`);
+}
+
+async function* throughout<T>(first: T, rest: AsyncGenerator<T, T>): Pieces<T> {
+  yield first;
+  const last = yield* rest;
+  yield last;
 }
 
 async function* following<T>(first: T, rest: Pieces<T>): Pieces<T> {

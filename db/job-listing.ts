@@ -1,13 +1,29 @@
 /**
  * Reading jobs for lists and describe. An instance of a factory has no document of its own: it shows its template's,
- * which is looked up for the rows of a page only.
+ * which is looked up for the rows of a page only, and read once for all of them when it is heavy.
  */
 import type { JobExecution } from '../domain/execution.ts';
+import type { IdRanges } from '../domain/id-ranges.ts';
 import type { Parameters } from '../domain/instance.ts';
 import type { JobStatus } from '../domain/status.ts';
 import type { Database, Sql } from './connection.ts';
 import { notificationFates, type NotificationFate } from './notifications.ts';
-import { epoch, matching, type Fragment, type ListFilter, type ListPage } from './list-pages.ts';
+import {
+  cut,
+  endingBefore,
+  epoch,
+  idRanges,
+  light,
+  lightWeight,
+  matching,
+  ordered,
+  stored,
+  withHeavyDocuments,
+  type Fragment,
+  type ListFilter,
+  type ListPage,
+  type Page,
+} from './list-pages.ts';
 
 export interface JobFilter extends ListFilter {
   /** Only jobs of this workflow; `name` may be a full name or the one in the description. */
@@ -65,17 +81,40 @@ export interface JobAttempt {
   detail: string | null;
 }
 
-export async function listJobs(db: Database, filter: JobFilter, page: ListPage): Promise<ListedJob[]> {
+export async function listJobs(db: Database, filter: JobFilter, page: ListPage): Promise<Page<ListedJob>> {
   const sql = db.$client;
-  return sql<ListedJob[]>`select ${listColumns(sql)} from jobs where ${selected(sql, filter, page)}`;
+  const weight = sql`${stored(sql, 'submitted')} + ${stored(sql, 'parameters')}`;
+  const found = await sql<(ListedJob & FromPage)[]>`
+    select ${listColumns(sql)}, ${light(sql, 'parameters', page)}, ${lightDocument(sql, page)}->'tasks' as tasks
+    from ${weighedJobs(sql, filter, page, weight)} as jobs ${ordered(sql, page)}`;
+  type Documents = Pick<ListedJob, 'id' | 'parameters' | 'tasks'>;
+  const readDocuments = (ids: number[]) => sql<Documents[]>`
+    select id, parameters, submitted->'tasks' as tasks from jobs where id = any(${ids}::int[])`;
+  const rows = await withHeavyDocuments(found, page, readDocuments, (row, { parameters, tasks }) => {
+    return { ...row, parameters, tasks: tasks ?? row.tasks };
+  });
+  return withHeavyTemplate(sql, rows, 'tasks', sql`submitted->'tasks'`);
 }
 
-export async function listDetailedJobs(db: Database, filter: JobFilter, page: ListPage): Promise<DetailedJob[]> {
+export async function listDetailedJobs(db: Database, filter: JobFilter, page: ListPage): Promise<Page<DetailedJob>> {
   const sql = db.$client;
-  type Row = Omit<DetailedJob, 'outputs' | 'attempts' | 'notifications'>;
-  const rows = await sql<Row[]>`
-    select ${listColumns(sql)}, ${statusDetail(sql)} as "statusDetail", attempt, labels, ${submitted(sql)} as submitted, execution
-    from jobs where ${selected(sql, filter, page)}`;
+  const columns = ['parameters', 'labels', 'execution'];
+  const weight = [...columns, 'submitted'].reduce<Fragment>(
+    (all, column) => sql`${all} + ${stored(sql, column)}`,
+    sql`${outputBytes} * (select count(*)::int from outputs where outputs.job_id = jobs.id)`,
+  );
+  type Row = Omit<DetailedJob, 'tasks' | 'outputs' | 'attempts' | 'notifications'> & FromPage;
+  const found = await sql<Row[]>`
+    select ${listColumns(sql)}, ${statusDetail(sql)} as "statusDetail", attempt, ${light(sql, 'parameters', page)},
+      ${light(sql, 'labels', page)}, ${light(sql, 'execution', page)}, ${lightDocument(sql, page)} as submitted
+    from ${weighedJobs(sql, filter, page, weight)} as jobs ${ordered(sql, page)}`;
+  type Documents = Pick<Row, 'id' | 'parameters' | 'labels' | 'execution' | 'submitted'>;
+  const readDocuments = (ids: number[]) => sql<Documents[]>`
+    select id, parameters, labels, execution, submitted from jobs where id = any(${ids}::int[])`;
+  const own = await withHeavyDocuments(found, page, readDocuments, (row, documents) => {
+    return { ...row, ...documents, submitted: documents.submitted ?? row.submitted };
+  });
+  const { rows, next } = await withHeavyTemplate(sql, own, 'submitted', sql`submitted`);
   const wantOutputs = rows.filter((row) => asksForOutputs(row.submitted));
   const repeated = rows.filter((row) => row.attempt > 1);
   const notifying = rows.filter((row) => 'notifications' in row.submitted);
@@ -87,19 +126,66 @@ export async function listDetailedJobs(db: Database, filter: JobFilter, page: Li
       notifying.map(({ id }) => id),
     ),
   ]);
-  return rows.map((row) => ({
+  const detailed = rows.map((row) => ({
     ...row,
+    tasks: row.submitted['tasks'],
     outputs: outputs.get(row.id) ?? [],
     attempts: attempts.get(row.id) ?? [],
     notifications: fates.filter(({ subjectId }) => subjectId === row.id),
   }));
+  return { rows: detailed, next };
+}
+
+/** Of the jobs a filter is about, those after `after` that have not ended. */
+export function unfinishedJobs({ $client: sql }: Database, filter: JobFilter, after: number): Promise<IdRanges> {
+  return idRanges(sql, 'jobs', sql`${selected(sql, { ...filter, scope: 'unfinished' })} and id > ${after}`);
+}
+
+/** What a published output takes in an answer, most of it the signed URL. */
+const outputBytes = 700;
+
+interface FromPage {
+  /** Of what it has itself: not of a template. */
+  weight: number;
+  /** Null outside of workflows. */
+  node: number | null;
+}
+
+const weighedJobs = (sql: Sql, filter: JobFilter, page: ListPage, weight: Fragment): Fragment => sql`
+  (select *, ${weight} as weight from jobs where ${selected(sql, filter)} ${cut(sql, page)})`;
+
+/** A subquery and not a join: whatever the planner thinks of the tables, only the rows of the page are looked up. */
+const lightDocument = (sql: Sql, page: ListPage): Fragment => sql`
+  coalesce(case when weight <= ${lightWeight(page)} then submitted end, (
+    select case when ${stored(sql, 'nodes.submitted')} <= ${lightWeight(page)} then nodes.submitted end
+    from workflow_nodes as nodes where nodes.workflow_id = jobs.workflow_id and nodes.node = jobs.node
+  ))`;
+
+/** A page has one heavy template at most, which is read once for all its instances: the page ends before the next. */
+async function withHeavyTemplate<
+  Key extends string,
+  Row extends FromPage & { id: number; workflowId: number | null } & Record<Key, unknown>,
+>(sql: Sql, page: Page<Row>, key: Key, column: Fragment): Promise<Page<Row>> {
+  const isWithout = (row: Row) => row.workflowId !== null && row[key] === null;
+  const first = page.rows.find(isWithout);
+  if (!first) return page;
+  const { workflowId, node } = first;
+  const isOfAnother = (row: Row) => isWithout(row) && (row.workflowId !== workflowId || row.node !== node);
+  const { rows, next } = endingBefore(page.rows.findIndex(isOfAnother), page);
+  const [template] = await sql<{ document: Row[Key] }[]>`
+    select ${column} as document from workflow_nodes where workflow_id = ${workflowId} and node = ${node}`;
+  const complete = rows.flatMap((row) => {
+    if (!isWithout(row)) return [row];
+    // Without a template the workflow was removed since then, and its jobs before it.
+    return template ? [{ ...row, [key]: template.document }] : [];
+  });
+  return { rows: complete, next };
 }
 
 const listColumns = (sql: Sql): Fragment => sql`
-  id, name, workflow_id as "workflowId", parameters, status, status_reason as "statusReason",
-  ${submitted(sql)}->'tasks' as tasks,
+  id, name, workflow_id as "workflowId", status, status_reason as "statusReason",
   ${epoch(sql, 'created_at')} as "createdAt", ${epoch(sql, 'started_at')} as "startedAt",
-  ${epoch(sql, 'ended_at')} as "endedAt", ${epoch(sql, 'delete_requested_at')} as "deleteRequestedAt"`;
+  ${epoch(sql, 'ended_at')} as "endedAt", ${epoch(sql, 'delete_requested_at')} as "deleteRequestedAt", node, weight`;
 
 /** Of what waits, also what the last look at the queue found in its way. */
 const statusDetail = (sql: Sql): Fragment => sql`
@@ -107,20 +193,14 @@ const statusDetail = (sql: Sql): Fragment => sql`
     select refusal from placement_requests as asked where asked.job_id = jobs.id and asked.attempt = greatest(jobs.attempt, 1)
   )), '') end`;
 
-/** A subquery and not a join: whatever the planner thinks of the tables, only the rows of the page are looked up. */
-const submitted = (sql: Sql): Fragment => sql`
-  coalesce(submitted, (
-    select nodes.submitted from workflow_nodes as nodes where nodes.workflow_id = jobs.workflow_id and nodes.node = jobs.node
-  ))`;
-
 /** In a workflow a name may also be the one that the description gives to several jobs. */
-function selected(sql: Sql, { workflowId, name, ...filter }: JobFilter, page: ListPage): Fragment {
-  if (workflowId === undefined) return matching(sql, { ...filter, ...(name === undefined ? {} : { name }) }, page);
+function selected(sql: Sql, { workflowId, name, ...filter }: JobFilter): Fragment {
+  if (workflowId === undefined) return matching(sql, { ...filter, ...(name === undefined ? {} : { name }) });
   const isNamed = sql`
     and (name = ${name ?? null} or node in (
       select nodes.node from workflow_nodes as nodes where nodes.workflow_id = ${workflowId} and nodes.name = ${name ?? null}
     ))`;
-  return sql`workflow_id = ${workflowId} ${name === undefined ? sql`` : isNamed} and ${matching(sql, filter, page)}`;
+  return sql`workflow_id = ${workflowId} ${name === undefined ? sql`` : isNamed} and ${matching(sql, filter)}`;
 }
 
 function asksForOutputs(submitted: Record<string, unknown>): boolean {

@@ -1,8 +1,22 @@
 /** Reading workflows for lists, describe and the graph. Progress is read from counters, never counted from jobs. */
+import type { IdRanges } from '../domain/id-ranges.ts';
 import type { JobStatus } from '../domain/status.ts';
 import type { Database, Sql } from './connection.ts';
 import { notificationFates, type NotificationFate } from './notifications.ts';
-import { epoch, matching, type Fragment, type ListFilter, type ListPage } from './list-pages.ts';
+import {
+  cut,
+  epoch,
+  idRanges,
+  light,
+  matching,
+  ordered,
+  stored,
+  withHeavyDocuments,
+  type Fragment,
+  type ListFilter,
+  type ListPage,
+  type Page,
+} from './list-pages.ts';
 
 /** How many of the instances are in which state; the others still wait. */
 export interface NodeCounts {
@@ -49,26 +63,46 @@ export interface WorkflowNode {
   counts: NodeCounts;
 }
 
-export async function listWorkflows(db: Database, filter: ListFilter, page: ListPage): Promise<ListedWorkflow[]> {
+export async function listWorkflows(db: Database, filter: ListFilter, page: ListPage): Promise<Page<ListedWorkflow>> {
   const sql = db.$client;
-  return sql<ListedWorkflow[]>`select ${listColumns(sql)} from workflows where ${matching(sql, filter, page)}`;
+  const rows = await sql<ListedWorkflow[]>`
+    select ${listColumns(sql)} from workflows where ${matching(sql, filter)} ${cut(sql, page)}`;
+  return { rows, next: rows.length < page.limit ? undefined : rows.at(-1)?.id };
 }
 
 export async function listDetailedWorkflows(
   db: Database,
   filter: ListFilter,
   page: ListPage,
-): Promise<DetailedWorkflow[]> {
+): Promise<Page<DetailedWorkflow>> {
   const sql = db.$client;
-  const rows = await sql<Omit<DetailedWorkflow, 'notifications'>[]>`
-    select ${listColumns(sql)}, status_detail as "statusDetail", labels, submitted, rerun_of as "rerunOf"
-    from workflows where ${matching(sql, filter, page)}`;
+  const weight = sql`${stored(sql, 'submitted')} + ${stored(sql, 'labels')}`;
+  type Row = Omit<DetailedWorkflow, 'notifications'> & { weight: number };
+  const found = await sql<Row[]>`
+    select ${listColumns(sql)}, status_detail as "statusDetail", rerun_of as "rerunOf", weight,
+      ${light(sql, 'labels', page)}, ${light(sql, 'submitted', page)}
+    from (select *, ${weight} as weight from workflows where ${matching(sql, filter)} ${cut(sql, page)}) as workflows
+    ${ordered(sql, page)}`;
+  const readDocuments = (ids: number[]) => sql<Pick<Row, 'id' | 'labels' | 'submitted'>[]>`
+    select id, labels, submitted from workflows where id = any(${ids}::int[])`;
+  const { rows, next } = await withHeavyDocuments(found, page, readDocuments, (row, documents) => {
+    return { ...row, ...documents };
+  });
   const notifying = rows.filter(({ submitted }) => 'notifications' in submitted);
   const fates = await notificationFates(
     sql,
     notifying.map(({ id }) => id),
   );
-  return rows.map((row) => ({ ...row, notifications: fates.filter(({ subjectId }) => subjectId === row.id) }));
+  const detailed = rows.map((row) => ({
+    ...row,
+    notifications: fates.filter(({ subjectId }) => subjectId === row.id),
+  }));
+  return { rows: detailed, next };
+}
+
+/** Of the workflows a filter is about, those after `after` that have not ended. */
+export function unfinishedWorkflows({ $client: sql }: Database, filter: ListFilter, after: number): Promise<IdRanges> {
+  return idRanges(sql, 'workflows', sql`${matching(sql, { ...filter, scope: 'unfinished' })} and id > ${after}`);
 }
 
 export interface WorkflowHandle {

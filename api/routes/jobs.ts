@@ -1,7 +1,8 @@
 /** Jobs: submit, list, describe, delete, remove, clone (spec.md 1.4). */
 import type { Context, MiddlewareHandler } from 'hono';
 import type { Database } from '../../db/connection.ts';
-import { listDetailedJobs, listJobs, type DetailedJob } from '../../db/job-listing.ts';
+import { listDetailedJobs, listJobs, unfinishedJobs, type JobFilter } from '../../db/job-listing.ts';
+import type { DetailedJob, ListedJob } from '../../db/job-listing.ts';
 import { findJobHandle, type JobHandle } from '../../db/job-output.ts';
 import { requestDeletion } from '../../db/job-requests.ts';
 import { removeFromQueue } from '../../db/queue-requests.ts';
@@ -11,10 +12,10 @@ import type { Configured } from '../../descriptions/unsupported.ts';
 import type { Sealing } from '../../secrets/sealing.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
 import { badRequest, forbidden } from '../errors.ts';
-import { detailView, listView } from '../job-view.ts';
+import { detailViews, listView } from '../job-view.ts';
 import { readJobQuery } from '../list-query.ts';
 import { jobOperations as docs } from '../openapi/jobs.ts';
-import { pagesOf } from '../pages.ts';
+import { entriesOf, type Listing } from '../pages.ts';
 import { idList, readId } from '../numbers.ts';
 import { resource, type App, type Env } from '../resource.ts';
 import { jsonArray } from '../streaming.ts';
@@ -29,7 +30,20 @@ interface Dependencies {
 }
 
 export function jobRoutes(app: App, guards: MiddlewareHandler<Env>[], deps: Dependencies): void {
-  const { db, wakeOutbox } = deps;
+  const { db, store, wakeOutbox } = deps;
+  const unfinished = (filter: JobFilter, after: number) => unfinishedJobs(db, filter, after);
+  const plain: Listing<JobFilter, ListedJob> = {
+    pageSize: 500,
+    read: (filter, page) => listJobs(db, filter, page),
+    unfinished,
+    show: (jobs) => jobs.map(listView),
+  };
+  const detailed: Listing<JobFilter, DetailedJob> = {
+    pageSize: 100,
+    read: (filter, page) => listDetailedJobs(db, filter, page),
+    unfinished,
+    show: (jobs) => detailViews(jobs, store),
+  };
 
   const remove = async (c: Context<Env>, ids: number[]) => {
     const { owner, job } = c.get('identity');
@@ -43,21 +57,8 @@ export function jobRoutes(app: App, guards: MiddlewareHandler<Env>[], deps: Depe
   resource(app, '/jobs', guards, {
     docs: { GET: docs.list, POST: docs.submit, DELETE: docs.deleteSeveral },
     GET: (c) => {
-      const { parts, isDetailed } = readJobQuery(c, c.get('identity').owner);
-      const pages = isDetailed
-        ? pagesOf(
-            parts,
-            100,
-            (filter, page) => listDetailedJobs(db, filter, page),
-            (jobs) => views(deps, jobs),
-          )
-        : pagesOf(
-            parts,
-            500,
-            (filter, page) => listJobs(db, filter, page),
-            (jobs) => jobs.map(listView),
-          );
-      return jsonArray(c, pages);
+      const { listed, isDetailed } = readJobQuery(c, c.get('identity').owner);
+      return jsonArray(c, isDetailed ? entriesOf(listed, detailed) : entriesOf(listed, plain));
     },
     POST: async (c) => c.json({ id: await createJob(c, deps) }, 201),
     DELETE: (c) => {
@@ -69,10 +70,9 @@ export function jobRoutes(app: App, guards: MiddlewareHandler<Env>[], deps: Depe
   resource(app, '/jobs/:id{[0-9]+}', guards, {
     docs: { GET: docs.describe, DELETE: docs.delete },
     GET: async (c) => {
-      const ids = idOf(c);
-      const filter = { owner: c.get('identity').owner, ids };
-      const jobs = await listDetailedJobs(db, { ...filter, scope: 'any' }, { direction: 'newest', limit: 1 });
-      return c.json(await views(deps, jobs));
+      const filter: JobFilter = { owner: c.get('identity').owner, ids: idOf(c), scope: 'any' };
+      const { rows } = await listDetailedJobs(db, filter, { direction: 'newest', limit: 1 });
+      return c.json(await Promise.all(await detailViews(rows, store)));
     },
     DELETE: (c) => remove(c, idOf(c)),
   });
@@ -126,8 +126,4 @@ export async function ownJob(db: Database, identity: Identity, id: number | unde
 export function idOf(c: Context): number[] {
   const id = readId(c.req.param('id') ?? '');
   return id === undefined ? [] : [id];
-}
-
-function views(deps: Dependencies, jobs: DetailedJob[]): Promise<unknown[]> {
-  return Promise.all(jobs.map((job) => detailView(job, deps.store)));
 }

@@ -1,11 +1,15 @@
 /** Workflows: submit, list, describe, delete, rerun, remove, clone, graph (spec.md 1.5). */
 import type { Context, MiddlewareHandler } from 'hono';
 import type { Database } from '../../db/connection.ts';
+import type { ListFilter } from '../../db/list-pages.ts';
 import {
   findWorkflowHandle,
   listDetailedWorkflows,
   listNodes,
   listWorkflows,
+  unfinishedWorkflows,
+  type DetailedWorkflow,
+  type ListedWorkflow,
   type WorkflowHandle,
 } from '../../db/workflow-listing.ts';
 import { markDeleted, removeFromQueue } from '../../db/queue-requests.ts';
@@ -27,7 +31,7 @@ import { badRequest, forbidden } from '../errors.ts';
 import { readWorkflowQuery } from '../list-query.ts';
 import { idList } from '../numbers.ts';
 import { workflowOperations as docs } from '../openapi/jobs.ts';
-import { pagesOf } from '../pages.ts';
+import { entriesOf, type Listing } from '../pages.ts';
 import { resource, type App, type Env } from '../resource.ts';
 import { readSelection } from '../selection.ts';
 import { refuseWithoutRoom } from '../stored-jobs.ts';
@@ -46,6 +50,19 @@ interface Dependencies {
 
 export function workflowRoutes(app: App, guards: MiddlewareHandler<Env>[], deps: Dependencies): void {
   const { db, wakeOutbox } = deps;
+  const unfinished = (filter: ListFilter, after: number) => unfinishedWorkflows(db, filter, after);
+  const plain: Listing<ListFilter, ListedWorkflow> = {
+    pageSize: 500,
+    read: (filter, page) => listWorkflows(db, filter, page),
+    unfinished,
+    show: (workflows) => workflows.map(workflowListView),
+  };
+  const detailed: Listing<ListFilter, DetailedWorkflow> = {
+    pageSize: 20,
+    read: (filter, page) => listDetailedWorkflows(db, filter, page),
+    unfinished,
+    show: (workflows) => workflows.map(workflowDetailView),
+  };
 
   const remove = async (c: Context<Env>, ids: number[]) => {
     const { owner, job } = c.get('identity');
@@ -60,21 +77,8 @@ export function workflowRoutes(app: App, guards: MiddlewareHandler<Env>[], deps:
   resource(app, '/workflows', guards, {
     docs: { GET: docs.list, POST: docs.submit, DELETE: docs.deleteSeveral },
     GET: (c) => {
-      const { parts, isDetailed } = readWorkflowQuery(c, c.get('identity').owner);
-      const pages = isDetailed
-        ? pagesOf(
-            parts,
-            20,
-            (filter, page) => listDetailedWorkflows(db, filter, page),
-            (rows) => rows.map(workflowDetailView),
-          )
-        : pagesOf(
-            parts,
-            500,
-            (filter, page) => listWorkflows(db, filter, page),
-            (rows) => rows.map(workflowListView),
-          );
-      return jsonArray(c, pages);
+      const { listed, isDetailed } = readWorkflowQuery(c, c.get('identity').owner);
+      return jsonArray(c, isDetailed ? entriesOf(listed, detailed) : entriesOf(listed, plain));
     },
     POST: async (c) => {
       if (isDryRun(c)) return c.json(await dryRun(c, deps));
@@ -90,8 +94,8 @@ export function workflowRoutes(app: App, guards: MiddlewareHandler<Env>[], deps:
     docs: { GET: docs.describe, PUT: docs.rerun, DELETE: docs.delete },
     GET: async (c) => {
       const filter = { owner: c.get('identity').owner, ids: idOf(c), scope: 'any' } as const;
-      const workflows = await listDetailedWorkflows(db, filter, { direction: 'newest', limit: 1 });
-      return c.json(workflows.map(workflowDetailView));
+      const { rows } = await listDetailedWorkflows(db, filter, { direction: 'newest', limit: 1 });
+      return c.json(rows.map(workflowDetailView));
     },
     PUT: async (c) => {
       const { id } = await own(c);

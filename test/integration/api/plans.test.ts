@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { connect, type Connection } from '../../../db/connection.ts';
-import { listDetailedJobs, listJobs, type JobFilter } from '../../../db/job-listing.ts';
+import { listDetailedJobs, listJobs, unfinishedJobs, type JobFilter } from '../../../db/job-listing.ts';
 import type { ListPage } from '../../../db/list-pages.ts';
 import { migrateDatabase } from '../../../db/migrate.ts';
 import { startPostgres, type TestPostgres } from './postgres.ts';
@@ -59,6 +59,7 @@ test.each(filters)('looking for %s among 100,000 jobs never reads them all', asy
         await listJobs(connection.db, { ...filter, owner }, page);
         await listDetailedJobs(connection.db, { ...filter, owner }, { ...page, limit: Math.min(page.limit, 100) });
       }
+      await unfinishedJobs(connection.db, { ...filter, owner }, 90_000);
     }
   }
   expect(await sequentialScans()).toBe(before);

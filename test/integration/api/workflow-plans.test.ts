@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { connect, type Connection } from '../../../db/connection.ts';
 import { findNodes } from '../../../db/job-output.ts';
-import { listDetailedJobs, listJobs, type JobFilter } from '../../../db/job-listing.ts';
+import { listDetailedJobs, listJobs, unfinishedJobs, type JobFilter } from '../../../db/job-listing.ts';
 import type { ListFilter, ListPage } from '../../../db/list-pages.ts';
 import { migrateDatabase } from '../../../db/migrate.ts';
-import { listDetailedWorkflows, listNodes, listWorkflows } from '../../../db/workflow-listing.ts';
+import { listDetailedWorkflows, listNodes, listWorkflows, unfinishedWorkflows } from '../../../db/workflow-listing.ts';
 import { startPostgres, type TestPostgres } from './postgres.ts';
 
 let postgres: TestPostgres;
@@ -91,6 +91,11 @@ test.each(ofWorkflow)('%s of a workflow are found among the jobs of this workflo
         expect(rows).toBeLessThanOrEqual(1000 + 2 * page.limit + 10);
       }
     }
+    const { scans, rows } = await readsOf(() =>
+      unfinishedJobs(connection.db, { ...filter, owner: 'big', workflowId }, 0),
+    );
+    expect(scans).toBe(0);
+    expect(rows).toBeLessThanOrEqual(1010);
   }
 });
 
@@ -119,6 +124,7 @@ test.each(ofOwner)('looking for %s among 20,000 workflows never reads them all',
       expect((await readsOf(() => listWorkflows(connection.db, { ...filter, owner }, page))).scans).toBe(0);
       expect((await readsOf(() => listDetailedWorkflows(connection.db, { ...filter, owner }, page))).scans).toBe(0);
     }
+    expect((await readsOf(() => unfinishedWorkflows(connection.db, { ...filter, owner }, 0))).scans).toBe(0);
   }
 });
 
