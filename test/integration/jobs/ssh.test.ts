@@ -135,7 +135,7 @@ describe('a job on a host behind ssh', () => {
 
   it('runs again elsewhere when its host loses power, and says so', async () => {
     const gate = gates.url('power').replace(/\?.*/, '');
-    const untilOpen = `until wget -q -T 5 -O /dev/null ${gate} 2>/dev/null; do sleep 0.5; done`;
+    const untilOpen = `until wget -q -O /dev/null ${gate} 2>/dev/null; do sleep 0.5; done`;
     const id = await running.rest.submit(talkative('power', untilOpen));
     await eventually(
       () => Promise.resolve(effects.count('power') === 1 ? true : undefined),
