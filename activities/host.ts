@@ -10,7 +10,7 @@ import { announcedChecksums } from '../db/uploads.ts';
 import { artifactObject, imageObject } from '../descriptions/object-names.ts';
 import { currentRun, markRunning, publishOutputs, type RunFacts } from '../db/execution.ts';
 import { findImage, forgetImage, recordImage } from '../db/machines.ts';
-import { scratchOutput } from '../domain/environment.ts';
+import { scratchOutputs } from '../domain/environment.ts';
 import type { JobExecution } from '../domain/execution.ts';
 import { benchmarkExitCode } from '../domain/benchmark.ts';
 import type {
@@ -23,6 +23,7 @@ import type {
 } from '../domain/job-messages.ts';
 import type { JobTokenSubject } from '../domain/job-token.ts';
 import type { RunRef } from '../domain/runs.ts';
+import { withoutTrailingSlashes } from '../domain/slashes.ts';
 import { pathInDefault } from '../domain/storage.ts';
 import { HostError } from '../hosts/host.ts';
 import { ImageError, type ImageRequest, type Machine, type OutputRequest } from '../hosts/machine.ts';
@@ -233,14 +234,15 @@ export function createHostActivities(deps: HostDependencies): HostActivities {
           ...description.outputFiles.map((name) => ({ kind: 'file' as const, name })),
           ...description.outputDirs.map((name) => ({ kind: 'directory' as const, name })),
         ].map(({ kind, name }) => ({ kind, name, key: outputKey(uid, ref.attempt, kind, name) }));
-        const inScratch = (name: string) => scratchOutput(name, description.artifacts) ?? name;
+        const scratchOutput = scratchOutputs(description.artifacts);
+        const inScratch = (name: string) => scratchOutput(name) ?? name;
         const began = Date.now();
         const requests = await Promise.all(
           wanted.map(async ({ kind, name: asked, key }): Promise<OutputRequest> => {
             const name = inScratch(asked);
             const stored = pathInDefault(
               description.storage,
-              kind === 'directory' ? `${name.replace(/\/+$/, '')}.tgz` : name,
+              kind === 'directory' ? `${withoutTrailingSlashes(name)}.tgz` : name,
             );
             return stored === undefined
               ? { kind, name, url: await store.presignPut(key, urlSeconds) }
@@ -359,8 +361,9 @@ function mayBeTriedAgain(error: unknown, troubles: Troubles): boolean {
   // It says itself whether it may.
   if (error instanceof ApplicationFailure) return true;
   if (error instanceof HostError && error.code !== 'aborted') return true;
-  if (isUnavailable(error)) return true;
-  if (error instanceof StorageError && error.code === 'unavailable' && troubles.mayWaitForStore()) return true;
+  const isOfStore = error instanceof StorageError;
+  if (isOfStore && error.code === 'unavailable' && troubles.mayWaitForStore()) return true;
+  if (!isOfStore && isUnavailable(error)) return true;
   return troubles.count('unexpected') < unexpectedAttempts;
 }
 

@@ -1,8 +1,8 @@
 /** Turns a task of a description into what a machine is told to start. */
-import { split } from 'shlex';
+import { splitCommandLine } from '../domain/command-line.ts';
 import type { JobDescription, Task } from '../domain/description.ts';
 import {
-  scratchFile,
+  scratchFiles,
   taskEnvironment,
   taskNumber,
   workingDirectory,
@@ -51,7 +51,7 @@ export function taskLaunch(description: JobDescription, facts: LaunchFacts): Tas
     runtime: task.runtime,
     ...commandOf(task, size.cpus, Object.keys(env)),
     ...(task.app === undefined ? {} : { app: task.app }),
-    ...(task.stdout === undefined ? {} : { stdoutFile: scratchFile(task.stdout, description.artifacts) ?? '' }),
+    ...(task.stdout === undefined ? {} : { stdoutFile: scratchFiles(description.artifacts)(task.stdout) ?? '' }),
     workdir: workingDirectory(task.workdir),
     env,
     binds: [
@@ -85,5 +85,5 @@ function commandOf(task: Task, cpus: number, names: string[]): { argv?: string[]
   const mpi = mpiFlavour(task);
   if (mpi) return { argv: mpiCommand(task, mpi, cpus, names) };
   if (task.cmd === undefined || task.cmd.trim() === '') return {};
-  return { argv: split(task.cmd) };
+  return { argv: splitCommandLine(task.cmd) };
 }

@@ -108,7 +108,7 @@ export function createApi(deps: ApiDependencies): Hono<Env> {
 
 function configuredLogin({ login, auth }: Pick<Config, 'auth' | 'login'>): DeviceLogin | undefined {
   const issuer = auth.issuers.find(({ issuer }) => issuer === login?.issuer);
-  return login && issuer && deviceLogin(login, issuer, auth.signingKey);
+  return login && issuer && deviceLogin(login, issuer, auth);
 }
 
 function forPagesOf(origin: string) {

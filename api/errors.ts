@@ -65,6 +65,6 @@ export function errorAnswer(log: Logger): (error: Error, c: Context) => Response
 function toApiError(error: Error): ApiError | undefined {
   if (error instanceof ApiError) return error;
   if (isUnavailable(error)) return unavailable('The database does not answer at the moment, please try again', error);
-  if (isUnstorable(error)) return badRequest('The request contains a value that can not be stored');
+  if (isUnstorable(error)) return badRequest('The request contains a value that can not be stored, or more than fits');
   return undefined;
 }

@@ -1,6 +1,7 @@
 /** Idempotency-Key: a client that does not know whether its submit arrived sends it again and gets the same id. */
 import { createHash } from 'node:crypto';
 import type { Context } from 'hono';
+import type { Idempotency, KeyedAnswer } from '../db/idempotency-keys.ts';
 import { ApiError, badRequest } from './errors.ts';
 
 const longestIdempotencyKey = 255;
@@ -15,13 +16,19 @@ export function readKey(c: Context): string | undefined {
   return key;
 }
 
+/** Undefined without a key. */
+export function idempotencyOf(key: string | undefined, submitted: unknown): Idempotency | undefined {
+  return key === undefined ? undefined : { key, requestHash: requestHash(submitted) };
+}
+
 /** @throws ApiError 409 */
-export function refuseReusedKey(): never {
+export function acceptedId(answer: KeyedAnswer): number {
+  if (answer.kind === 'accepted') return answer.id;
   throw new ApiError(409, 'This Idempotency-Key was used for another request: send a new one, or the same request');
 }
 
 /** The same for the same content, whatever the order of members. */
-export function requestHash(submitted: unknown): string {
+function requestHash(submitted: unknown): string {
   return createHash('sha256').update(canonical(submitted)).digest('hex');
 }
 

@@ -3,7 +3,8 @@ import { timingSafeEqual } from 'node:crypto';
 import type { Database } from '../db/connection.ts';
 import { getValue, replaceValue, type StoredValue } from '../db/key-values.ts';
 import type { Sealing } from '../secrets/sealing.ts';
-import { UnknownKey } from '../secrets/keyring.ts';
+import { Undecryptable, UnknownKey } from '../secrets/keyring.ts';
+import { badRequest } from './errors.ts';
 
 interface Dependencies {
   db: Database;
@@ -19,6 +20,7 @@ export type SetAnswer = 'set' | 'unexpected' | 'full' | 'unsealable';
 /**
  * Of writers who expect the same, one wins. A secret stays one unless told otherwise.
  * @param change.asSecret undefined: as it is
+ * @throws ApiError 400 where the value that must be compared can't be decrypted
  */
 export async function setValue(
   { db, sealing }: Dependencies,
@@ -40,11 +42,16 @@ export async function setValue(
   }
 }
 
-/** @throws UnknownKey, Undecryptable */
+/** @throws ApiError 400 for a secret whose key was taken out of the configuration */
 export function plainValue({ values }: Sealing, { value, sealedWith }: StoredValue): Buffer {
   if (sealedWith === null) return value;
-  if (!values) throw new UnknownKey(sealedWith);
-  return values.decrypt({ keyId: sealedWith, bytes: value });
+  try {
+    if (!values) throw new UnknownKey(sealedWith);
+    return values.decrypt({ keyId: sealedWith, bytes: value });
+  } catch (error) {
+    if (!(error instanceof UnknownKey || error instanceof Undecryptable)) throw error;
+    throw badRequest('This server has no key any more that could decrypt the value (secrets.keys): set it again');
+  }
 }
 
 function sealedValue({ values }: Sealing, plain: Buffer): StoredValue {

@@ -1,13 +1,25 @@
 /** What a workflow would be made of, as the dry run tells it: counts, order, and examples of what factories make. */
 import { instanceParameters, substitute, type Parameters } from '../domain/instance.ts';
+import { nodeSizes } from '../domain/node-size.ts';
 import { jobName, type PlannedNode, type WorkflowPlan } from '../domain/workflow-plan.ts';
 
 const mostExamples = { ofNode: 100, ofPlan: 10_000 };
 
+/** Of all examples together, as they could be at most: a long command fills this with few of them, or has none. */
+const mostCharacters = 4_000_000;
+
 export function planView(workflowName: string, { nodes, total }: WorkflowPlan): Record<string, unknown> {
   const levels = levelsOf(nodes);
   const factories = nodes.filter(({ factory }) => factory !== undefined).length;
-  const examples = Math.min(mostExamples.ofNode, Math.ceil(mostExamples.ofPlan / Math.max(1, factories)));
+  const most = Math.min(mostExamples.ofNode, Math.ceil(mostExamples.ofPlan / Math.max(1, factories)));
+  const sizes = nodeSizes(nodes);
+  let room = mostCharacters;
+  const examples = (node: PlannedNode, position: number) => {
+    const { ofInstance } = sizes[position]!;
+    const count = Math.min(node.count, most, Math.floor(room / Math.max(1, ofInstance)));
+    room -= count * ofInstance;
+    return examplesOf(workflowName, node, count);
+  };
   return {
     name: workflowName,
     total,
@@ -17,7 +29,7 @@ export function planView(workflowName: string, { nodes, total }: WorkflowPlan): 
       count: node.count,
       level: levels.ofNode[position],
       parents: node.parents.map((parent) => nodes[parent]?.name),
-      ...(node.factory ? { instances: examplesOf(workflowName, node, examples) } : {}),
+      ...(node.factory ? { instances: examples(node, position) } : {}),
     })),
   };
 }
@@ -44,10 +56,10 @@ export function levelsOf(nodes: Pick<PlannedNode, 'name' | 'parents'>[]): { ofNo
   return { ofNode, names };
 }
 
-function examplesOf(workflowName: string, node: PlannedNode, most: number): Record<string, unknown>[] {
+function examplesOf(workflowName: string, node: PlannedNode, count: number): Record<string, unknown>[] {
   const { factory } = node;
   if (!factory) return [];
-  return Array.from({ length: Math.min(node.count, most) }, (_, instance) => {
+  return Array.from({ length: count }, (_, instance) => {
     const parameters = instanceParameters(factory, instance);
     return {
       instance,

@@ -15,8 +15,13 @@ const names = (what: string) => {
 };
 
 const wrongInstances = 'instances must be numbers and ranges of them, such as "0-99,150"';
+const mostRanges = 1000;
 const instances = v.pipe(
   v.union([v.string(), v.number()], wrongInstances),
+  v.check(
+    (given) => String(given).split(',').length <= mostRanges,
+    `instances must not be more than ${mostRanges} numbers and ranges`,
+  ),
   v.transform((given) => parseRanges(String(given))),
   v.custom<Range[]>((ranges) => ranges !== undefined, wrongInstances),
 );

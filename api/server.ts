@@ -15,10 +15,14 @@ import { payloadCodec } from '../temporal/codec.ts';
 import { createApi } from './app.ts';
 import { objectRoutes } from './routes/objects.ts';
 
+/** What nobody waits for any more must not go on: below the time that an answer may take to begin. */
+const statementTimeoutMs = 110_000;
+
 async function main(): Promise<void> {
   const config = loadConfig({ env: process.env });
   const log = pino({ level: config.log.level, name: 'api' });
-  const database = connect(config.database.url, { poolSize: config.database.poolSize });
+  const { url, poolSize } = config.database;
+  const database = connect(url, { poolSize, statementTimeoutMs });
   const store = createObjectStore(config.storage, {
     publicUrl: config.api.publicUrl,
     signingKey: config.auth.signingKey,

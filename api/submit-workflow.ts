@@ -1,21 +1,21 @@
 /** What happens between a POSTed workflow and its rows, and the dry run that stops before them. */
 import type { Context } from 'hono';
 import type { Database } from '../db/connection.ts';
+import { findKey, type Idempotency } from '../db/idempotency-keys.ts';
 import type { Identity } from '../db/submissions.ts';
 import { submitWorkflow, submitWorkflowOnce, type WorkflowSubmission } from '../db/workflow-submissions.ts';
-import { artifactObject } from '../descriptions/object-names.ts';
 import { abilitiesOf, unsupportedInWorkflow, type Configured } from '../descriptions/unsupported.ts';
 import { parseWorkflowDescription } from '../descriptions/workflow.ts';
-import { instanceCount, instanceParameters, substitute } from '../domain/instance.ts';
-import type { Factory, WorkflowDescription } from '../domain/workflow-description.ts';
+import type { WorkflowDescription } from '../domain/workflow-description.ts';
 import { planWorkflow } from '../domain/workflow-plan.ts';
 import type { Sealing } from '../secrets/sealing.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { readJson } from './body.ts';
 import { badRequest } from './errors.ts';
-import { readKey, refuseReusedKey, requestHash } from './idempotency.ts';
+import { idempotencyOf, acceptedId, readKey } from './idempotency.ts';
 import { planView } from './plan-view.ts';
 import type { Env } from './resource.ts';
+import { refuseWithoutRoom } from './stored-jobs.ts';
 import { withUploads } from './uploaded-objects.ts';
 
 interface Dependencies {
@@ -29,15 +29,22 @@ interface Dependencies {
 /** @returns the workflow's id. @throws ApiError */
 export async function createWorkflow(c: Context<Env>, deps: Dependencies): Promise<number> {
   const key = readKey(c);
-  const submission = await readSubmission(c, deps);
-  const id = await store(deps, submission, key);
+  const asked = await readDescription(c);
+  const identity = c.get('identity');
+  const idempotency = idempotencyOf(key, asked.submitted);
+  // Before all that may have changed since: what was accepted once stays so.
+  const earlier = idempotency && (await findKey(deps.db, identity.owner, idempotency));
+  if (earlier) return acceptedId(earlier);
+  const description = await checked(deps, identity, asked.description);
+  const id = await store(deps, { identity, submitted: asked.submitted, description }, idempotency);
   deps.wakeOutbox();
   return id;
 }
 
 /** What the workflow would be made of. Everything is checked as for a submit. @throws ApiError */
 export async function dryRun(c: Context<Env>, deps: Dependencies): Promise<Record<string, unknown>> {
-  const { description } = await readSubmission(c, deps);
+  const asked = await readDescription(c);
+  const description = await checked(deps, c.get('identity'), asked.description);
   return planView(description.name, planWorkflow(description));
 }
 
@@ -46,58 +53,34 @@ export function isDryRun(c: Context): boolean {
   return asked !== undefined && asked !== 'false' && asked !== '0';
 }
 
-async function readSubmission(c: Context<Env>, deps: Dependencies): Promise<WorkflowSubmission> {
+async function readDescription(c: Context<Env>): Promise<Pick<WorkflowSubmission, 'submitted' | 'description'>> {
   const parsed = parseWorkflowDescription(await readJson(c));
-  if (parsed.kind === 'invalid') {
-    throw badRequest(parsed.issues[0]?.message ?? 'invalid workflow description', { issues: parsed.issues });
-  }
-  const { submitted, description } = parsed;
-  const identity = c.get('identity');
-  const given = { ...abilitiesOf(deps.config), email: identity.email };
-  const unsupported = unsupportedInWorkflow(description, given);
-  if (unsupported) throw badRequest(unsupported);
-  return { identity, submitted, description: await withWorkflowUploads(deps, identity, description) };
+  if (parsed.kind === 'valid') return parsed;
+  throw badRequest(parsed.issues[0]?.message ?? 'invalid workflow description', { issues: parsed.issues });
 }
 
-async function withWorkflowUploads(
+/** The description, if all it asks for can be done for this owner. */
+async function checked(
   deps: Dependencies,
   identity: Identity,
   description: WorkflowDescription,
 ): Promise<WorkflowDescription> {
+  const given = { ...abilitiesOf(deps.config), email: identity.email };
+  const unsupported = unsupportedInWorkflow(description, given);
+  if (unsupported) throw badRequest(unsupported);
   const factories = new Map(planWorkflow(description).nodes.map(({ name, factory }) => [name, factory]));
-  const jobs = await withUploads(deps, identity, description.jobs, ({ name, artifacts }) => {
-    const factory = factories.get(name);
-    return artifacts.flatMap(({ url }) => (factory ? instanceUrls(url, factory) : url));
-  });
+  const jobs = await withUploads(deps, identity, description.jobs, ({ name }) => factories.get(name));
   return { ...description, jobs };
-}
-
-/** So many names are looked up per artifact; a missing one beyond them fails its own job when it is fetched. */
-const mostNames = 10_000;
-
-/** What an artifact of a template is called in its instances (spec.md 2.4). */
-function instanceUrls(url: string, factory: Factory): string[] {
-  if (!url.includes('$') || !artifactObject(url)) return [url];
-  const varying = varyingIn(url, factory);
-  const count = Math.min(instanceCount(varying), mostNames);
-  return Array.from({ length: count }, (_, index) => substitute(url, instanceParameters(varying, index)));
-}
-
-/** Without the parameters that the text does not name: they would only repeat it. */
-function varyingIn(text: string, factory: Factory): Factory {
-  if (factory.kind !== 'parameterSweep') return factory;
-  return { ...factory, parameters: factory.parameters.filter(({ name }) => text.includes(name)) };
 }
 
 async function store(
   { db, sealing }: Dependencies,
   plain: WorkflowSubmission,
-  key: string | undefined,
+  idempotency: Idempotency | undefined,
 ): Promise<number> {
   const { submitted, description } = plain;
+  await refuseWithoutRoom(db, plain.identity.owner);
   const submission = { ...plain, submitted: sealing.seal(submitted), description: sealing.seal(description) };
-  if (key === undefined) return (await submitWorkflow(db, submission)).id;
-  const idempotency = { key, requestHash: requestHash(submitted) };
-  const answer = await submitWorkflowOnce(db, submission, idempotency);
-  return answer.kind === 'keyReused' ? refuseReusedKey() : answer.id;
+  if (!idempotency) return (await submitWorkflow(db, submission)).id;
+  return acceptedId(await submitWorkflowOnce(db, submission, idempotency));
 }

@@ -1,6 +1,7 @@
 /** What happens between a POSTed description and its row. */
 import type { Context } from 'hono';
 import type { Database } from '../db/connection.ts';
+import { findKey, type Idempotency } from '../db/idempotency-keys.ts';
 import { submitJob, submitJobOnce, type Submission } from '../db/submissions.ts';
 import { parseJobDescription } from '../descriptions/job.ts';
 import { abilitiesOf, unsupportedReason, type Configured } from '../descriptions/unsupported.ts';
@@ -8,7 +9,7 @@ import type { Sealing } from '../secrets/sealing.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { readJson } from './body.ts';
 import { badRequest } from './errors.ts';
-import { readKey, refuseReusedKey, requestHash } from './idempotency.ts';
+import { idempotencyOf, acceptedId, readKey } from './idempotency.ts';
 import { withUploads } from './uploaded-objects.ts';
 import type { Env } from './resource.ts';
 
@@ -29,20 +30,26 @@ export async function createJob(c: Context<Env>, deps: Dependencies): Promise<nu
   }
   const { submitted } = parsed;
   const identity = c.get('identity');
+  const idempotency = idempotencyOf(key, submitted);
+  // Before all that may have changed since: what was accepted once stays so.
+  const earlier = idempotency && (await findKey(deps.db, identity.owner, idempotency));
+  if (earlier) return acceptedId(earlier);
   const given = { ...abilitiesOf(deps.config), email: identity.email };
   const unsupported = unsupportedReason(parsed.description, given);
   if (unsupported) throw badRequest(unsupported);
   const [description = parsed.description] = await withUploads(deps, identity, [parsed.description]);
-  const id = await store(deps, { identity, submitted, description }, key);
+  const id = await store(deps, { identity, submitted, description }, idempotency);
   deps.wakeOutbox();
   return id;
 }
 
-async function store({ db, sealing }: Dependencies, plain: Submission, key: string | undefined): Promise<number> {
+async function store(
+  { db, sealing }: Dependencies,
+  plain: Submission,
+  idempotency: Idempotency | undefined,
+): Promise<number> {
   const { submitted, description } = plain;
   const submission = { ...plain, submitted: sealing.seal(submitted), description: sealing.seal(description) };
-  if (key === undefined) return (await submitJob(db, submission)).id;
-  // Sealing gives another text each time; what was asked is the same.
-  const answer = await submitJobOnce(db, submission, { key, requestHash: requestHash(submitted) });
-  return answer.kind === 'keyReused' ? refuseReusedKey() : answer.id;
+  if (!idempotency) return (await submitJob(db, submission)).id;
+  return acceptedId(await submitJobOnce(db, submission, idempotency));
 }

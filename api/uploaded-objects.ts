@@ -5,19 +5,16 @@
 import type { Database } from '../db/connection.ts';
 import type { Identity } from '../db/submissions.ts';
 import { announcedChecksums, markVerified, unverifiedUploads } from '../db/uploads.ts';
-import {
-  artifactObject,
-  imageObject,
-  groupObject,
-  isPlainObjectName,
-  type ObjectName,
-} from '../descriptions/object-names.ts';
+import { shortened } from '../descriptions/issues.ts';
+import { groupObject, imageObject, isPlainObjectName, type ObjectName } from '../descriptions/object-names.ts';
 import type { JobDescription } from '../domain/description.ts';
+import type { Factory } from '../domain/workflow-description.ts';
 import { objectSha256 } from '../storage/checksum.ts';
 import { StorageError } from '../storage/errors.ts';
 import { uploadKey } from '../storage/keys.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { badRequest, unavailable } from './errors.ts';
+import { neededUploads, type NeededUpload } from './needed-uploads.ts';
 
 interface Dependencies {
   db: Database;
@@ -28,18 +25,18 @@ interface Dependencies {
 const questionsAtOnce = 32;
 
 /**
- * The descriptions with the announced checksums of their images. `artifactUrls` gives what the artifacts of a job will
- * be called, where that is not what the description says. @throws ApiError 400 when one does not exist
+ * The descriptions with the announced checksums of their images. @throws ApiError 400 when one does not exist
+ * @param factoryOf what makes instances of a job, if anything does
  */
 export async function withUploads(
   deps: Dependencies,
   identity: Identity,
   jobs: JobDescription[],
-  artifactUrls: (job: JobDescription) => Iterable<string> = ({ artifacts }) => artifacts.map(({ url }) => url),
+  factoryOf: (job: JobDescription) => Factory | undefined = () => undefined,
 ): Promise<JobDescription[]> {
-  const missing = await firstMissing(deps.store, identity, neededObjects(jobs, artifactUrls));
-  if (missing) throw badRequest(`${missing.kind} ${missing.name} does not exist`);
-  if (!deps.store.checksPuts) await verify(deps, identity, neededObjects(jobs, artifactUrls));
+  const missing = await firstMissing(deps.store, identity, neededUploads(jobs, factoryOf));
+  if (missing) throw badRequest(`${missing.kind} ${shortened(missing.name)} does not exist`);
+  if (!deps.store.checksPuts) await verify(deps, identity, neededUploads(jobs, factoryOf));
   const imageKeys = new Map<string, string>();
   for (const { image } of jobs.flatMap(({ tasks }) => tasks)) {
     const object = imageObject(image);
@@ -64,8 +61,8 @@ const largestVerifiedBytes = 64 * 1024 * 1024;
  * Where the store takes whatever comes, we look once, at the first job that names the object: then it has arrived.
  * @throws ApiError 400 for other bytes than were announced
  */
-async function verify({ db, store }: Dependencies, identity: Identity, needed: Iterable<NeededObject>): Promise<void> {
-  const names = new Map<string, NeededObject>();
+async function verify({ db, store }: Dependencies, identity: Identity, needed: Iterable<NeededUpload>): Promise<void> {
+  const names = new Map<string, NeededUpload>();
   for (const one of needed) {
     const key = readableKey(identity, one.object);
     if (key !== undefined && !names.has(key)) names.set(key, one);
@@ -89,39 +86,15 @@ function unreadable(error: unknown): undefined {
   throw error;
 }
 
-interface NeededObject {
-  kind: 'Image' | 'Artifact';
-  name: string;
-  object: ObjectName;
-}
-
-function* neededObjects(
-  jobs: JobDescription[],
-  artifactUrls: (job: JobDescription) => Iterable<string>,
-): Generator<NeededObject, void> {
-  for (const job of jobs) {
-    for (const { image: name } of job.tasks) {
-      const object = imageObject(name);
-      if (object) yield { kind: 'Image', name, object };
-    }
-    // Then they are in the user's own storage, which only the job's machine can look into.
-    if (job.storage?.isDefault) continue;
-    for (const name of artifactUrls(job)) {
-      const object = artifactObject(name);
-      if (object) yield { kind: 'Artifact', name, object };
-    }
-  }
-}
-
 /** In the order given. Each object is asked for once. */
 async function firstMissing(
   store: ObjectStore,
   identity: Identity,
-  needed: Iterable<NeededObject>,
-): Promise<NeededObject | undefined> {
+  needed: Iterable<NeededUpload>,
+): Promise<NeededUpload | undefined> {
   const asked = new Set<string>();
-  let batch: { needed: NeededObject; key: string }[] = [];
-  const missingInBatch = async (): Promise<NeededObject | undefined> => {
+  let batch: { needed: NeededUpload; key: string }[] = [];
+  const missingInBatch = async (): Promise<NeededUpload | undefined> => {
     const found = await Promise.all(batch.map(({ key }) => inStore(store, key)));
     const missing = batch[found.indexOf(false)]?.needed;
     batch = [];

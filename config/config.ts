@@ -119,6 +119,9 @@ const issuer = v.strictObject({
     }),
     {},
   ),
+  /** Put before the names of its users, and of their groups. Where there are several issuers, it tells users apart. */
+  ownerPrefix: v.optional(text),
+  groupPrefix: v.optional(text),
   /** Virtual organisation to entitlements: users must hold all of one organisation. Absent: everybody may come. */
   requiredEntitlements: v.optional(v.record(v.string(), v.array(text))),
 });
@@ -312,6 +315,25 @@ export const configSchema = v.pipe(
         { type: 'object', origin: 'value', input: dataset.value, key: 'login', value: login },
         { type: 'object', origin: 'value', input: login, key: 'issuer', value: login.issuer },
       ],
+    });
+  }),
+  v.rawCheck(({ dataset, addIssue }) => {
+    if (!dataset.typed) return;
+    const { auth } = dataset.value;
+    auth.issuers.forEach((each, index) => {
+      const twin = auth.issuers.findIndex(({ ownerPrefix }) => ownerPrefix === each.ownerPrefix);
+      if (twin === index) return;
+      addIssue({
+        message:
+          `is that of auth.issuers[${twin}] too: give each issuer its own, such as "name:", or users of the same name ` +
+          'at two of them are one user here (one issuer may have none)',
+        path: [
+          { type: 'object', origin: 'value', input: dataset.value, key: 'auth', value: auth },
+          { type: 'object', origin: 'value', input: auth, key: 'issuers', value: auth.issuers },
+          { type: 'array', origin: 'value', input: auth.issuers, key: index, value: each },
+          { type: 'object', origin: 'value', input: each, key: 'ownerPrefix', value: each.ownerPrefix },
+        ],
+      });
     });
   }),
 );

@@ -67,6 +67,23 @@ describe('what is wrong is told by key', () => {
     ]);
   });
 
+  test('two issuers whose users could not be told apart', () => {
+    const issuers = (...prefixes: (string | undefined)[]) =>
+      minimal.replace(
+        'auth: {',
+        `auth: { issuers: [${prefixes.map((prefix, i) => `{ issuer: https://i${i}.example${prefix ? `, ownerPrefix: '${prefix}'` : ''} }`).join(', ')}],`,
+      );
+    const twin = (index: number, of: number) =>
+      expect.stringMatching(
+        `^auth\\.issuers\\[${index}\\]\\.ownerPrefix: is that of auth\\.issuers\\[${of}\\] too: give each`,
+      );
+    expect(problemsOf(issuers(undefined, undefined))).toEqual([twin(1, 0)]);
+    expect(problemsOf(issuers('a:', undefined, 'a:', undefined))).toEqual([twin(2, 0), twin(3, 1)]);
+    for (const told of [issuers(undefined), issuers(undefined, 'b:'), issuers('a:', 'b:', undefined)]) {
+      expect(() => loadConfig({ file: file(told), env: {} })).not.toThrow();
+    }
+  });
+
   test('all at once', () => {
     const problems = problemsOf(`
 api: { port: 99999, publicUrl: ftp://x }

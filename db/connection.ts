@@ -19,15 +19,21 @@ export interface Connection {
   close(): Promise<void>;
 }
 
-/** Nothing is connected until the first query: a process can start before its database does. */
-export function connect(url: string, options: { poolSize: number }): Connection {
+/**
+ * Nothing is connected until the first query: a process can start before its database does.
+ * @param options.statementTimeoutMs a statement that takes longer is cancelled; absent: it may take its time
+ */
+export function connect(url: string, options: { poolSize: number; statementTimeoutMs?: number }): Connection {
   const sql = postgres(url, {
     max: options.poolSize,
     connect_timeout: 5,
     // After an outage the pool comes back within a second, instead of the driver's doubling delays.
     backoff: (attempt) => Math.min(1, 0.1 * attempt),
     onnotice: () => {},
-    connection: { application_name: 'prominence' },
+    connection: {
+      application_name: 'prominence',
+      ...(options.statementTimeoutMs === undefined ? {} : { statement_timeout: options.statementTimeoutMs }),
+    },
   });
   return { db: drizzle(sql, { schema }), sql, close: () => sql.end({ timeout: 5 }) };
 }
@@ -61,9 +67,9 @@ export function isUnavailable(error: unknown): boolean {
   return code !== undefined && (connectionCodes.has(code) || unavailableStates.test(code));
 }
 
-/** A value PostgreSQL can't hold: a NUL character in text, a number out of range. */
+/** A value PostgreSQL can't hold: a NUL character in text, a number out of range, more than fits into a value or an index. */
 export function isUnstorable(error: unknown): boolean {
-  return codeOf(error)?.startsWith('22') ?? false;
+  return /^(22|54)/.test(codeOf(error) ?? '');
 }
 
 /** drizzle wraps the driver's error in one that tells the query. */

@@ -11,7 +11,8 @@ export type Queued = keyof typeof tables;
 
 /**
  * Unfinished ones are marked, and Temporal is told through the outbox; execution makes them `deleted`. Finished ones that
- * were kept just leave the queue: a terminal state never changes. Repeats are harmless.
+ * were kept just leave the queue: a terminal state never changes. Repeats are harmless, and are told again: what the
+ * first one met may be gone.
  * @returns how many of the ids were this owner's, and in the queue
  */
 export async function markDeleted(
@@ -37,6 +38,7 @@ export async function markDeleted(
     ), told as (
       insert into outbox (kind, target, payload)
       select ${message}, temporal_id, jsonb_build_object(${idMember}::text, id) from marked
+      where not exists (select from outbox where kind = ${message} and target = marked.temporal_id)
     ), event as (
       insert into job_events (job_id, kind) select id, 'deleteRequested' from marked where is_new and ${what === 'job'}
     )

@@ -169,7 +169,7 @@ export const workflows = pgTable(
     /** The workflow whose finished jobs this one keeps. */
     rerunOf: integer('rerun_of'),
     /** Which jobs of that workflow run again, by node. Null: all that did not succeed. */
-    rerunSelection: jsonb('rerun_selection').$type<NodeSelection[]>(),
+    rerunSelection: jsonb('rerun_selection').$type<NodeSelection>(),
     /** The job whose token submitted it. */
     submittedBy: integer('submitted_by'),
     /** It ended long ago, and its jobs are being removed. */

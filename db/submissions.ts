@@ -5,6 +5,7 @@
 import type postgres from 'postgres';
 import type { JobDescription } from '../domain/description.ts';
 import type { Database, Sql } from './connection.ts';
+import { findKey, type Idempotency, type KeyedAnswer } from './idempotency-keys.ts';
 
 type Fragment = postgres.PendingQuery<postgres.Row[]>;
 
@@ -40,8 +41,6 @@ export async function submitJob(db: Database, submission: Submission): Promise<{
   return earlier;
 }
 
-export type KeyedAnswer = { kind: 'accepted'; id: number } | { kind: 'keyReused' };
-
 /**
  * The same key with the same request gives the same job, also to requests at the same moment: the second waits for the
  * first one's commit inside the insert of the key.
@@ -49,7 +48,7 @@ export type KeyedAnswer = { kind: 'accepted'; id: number } | { kind: 'keyReused'
 export async function submitJobOnce(
   db: Database,
   submission: Submission,
-  idempotency: { key: string; requestHash: string },
+  idempotency: Idempotency,
 ): Promise<KeyedAnswer> {
   const sql = db.$client;
   const { owner } = submission.identity;
@@ -61,11 +60,9 @@ export async function submitJobOnce(
       on conflict do nothing returning resource_id as id`;
     const [row] = await insertJob(sql, submission, claim);
     if (row) return { kind: 'accepted', id: row.id };
-    const [earlier] = await sql<{ id: number; isSame: boolean }[]>`
-      select resource_id as id, request_hash = ${requestHash} as "isSame"
-      from idempotency_keys where owner = ${owner} and key = ${key}`;
+    const earlier = await findKey(db, owner, idempotency);
     // Neither inserted nor found: the key was forgotten in between, so it is free again.
-    if (earlier) return earlier.isSame ? { kind: 'accepted', id: earlier.id } : { kind: 'keyReused' };
+    if (earlier) return earlier;
   }
 }
 

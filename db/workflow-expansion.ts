@@ -33,7 +33,7 @@ interface Expanding {
   total: number;
   isExpanded: boolean;
   rerunOf: number | null;
-  selection: NodeSelection[] | null;
+  selection: NodeSelection | null;
   /** The first id that has no row. */
   next: number;
 }

@@ -102,3 +102,10 @@ const listColumns = (sql: Sql): Fragment => sql`
 
 const counts = (sql: Sql): Fragment => sql`
   jsonb_build_object('done', done, 'failed', failed, 'queued', queued, 'skipped', skipped, 'leftOut', left_out)`;
+
+/** Of all workflows of an owner that are stored, ended ones too. */
+export async function sumOfJobs(db: Database, owner: string): Promise<number> {
+  const [row] = await db.$client<{ jobs: number }[]>`
+    select coalesce(sum(total), 0)::float8 as jobs from workflows where owner = ${owner}`;
+  return row!.jobs;
+}

@@ -27,7 +27,7 @@ export async function cancelSelected(
   if (resolved.kind !== 'resolved') return resolved;
   const rows = await sql<{ id: number }[]>`
     select id from jobs where workflow_id = ${workflowId} and status in ('pending', 'running')
-      and delete_requested_at is null and ${isSelected(sql, resolved.nodes, 'jobs')}`;
+      and delete_requested_at is null and ${isSelected(sql, resolved.selection, 'jobs')}`;
   const ids = rows.map(({ id }) => id);
   return { kind: 'accepted', count: await requestDeletion(db, owner, ids) };
 }

@@ -1,24 +1,28 @@
 /** Which jobs of a workflow a selection means, as a condition of queries. */
 import { reasons } from '../domain/reasons.ts';
-import type { NodeSelection } from '../domain/selection.ts';
+import type { NodeSelection, Range } from '../domain/selection.ts';
 import type { Sql, SqlTransaction } from './connection.ts';
 import type { Fragment } from './list-pages.ts';
 
 /** Of a row of `jobs` that the query calls `alias`. */
-export function isSelected(sql: Sql | SqlTransaction, selection: NodeSelection[], alias: string): Fragment {
+export function isSelected(
+  sql: Sql | SqlTransaction,
+  { nodes, instances, status }: NodeSelection,
+  alias: string,
+): Fragment {
   const job = sql(alias);
-  return sql`exists (
-    select 1 from jsonb_to_recordset(${JSON.stringify(selection)}::jsonb) as selected (node int, instances jsonb, status jsonb)
-    where selected.node = ${job}.node
-      and (status is null or status ? case
-        when ${job}.status not in ('completed', 'failed') then ${job}.status
-        when ${job}.status_reason = ${reasons.dependencyFailed} then 'skipped'
-        when ${job}.succeeded then 'completed' else 'failed' end)
-      and (instances is null or exists (
-        select 1 from jsonb_array_elements(instances) range
-        where ${job}.instance between (range->>0)::int and (range->>1)::int))
-  )`;
+  const isInstance = instances && sql`and ${job}.instance <@ ${multirange(instances)}::int4multirange`;
+  const hasStatus =
+    status &&
+    sql`and case
+      when ${job}.status not in ('completed', 'failed') then ${job}.status
+      when ${job}.status_reason = ${reasons.dependencyFailed} then 'skipped'
+      when ${job}.succeeded then 'completed' else 'failed' end = any(${status}::text[])`;
+  return sql`(${job}.node = any(${nodes}::int[]) ${isInstance ?? sql``} ${hasStatus ?? sql``})`;
 }
+
+/** In which PostgreSQL finds a number without going through it. */
+const multirange = (ranges: Range[]): string => `{${ranges.map(([first, last]) => `[${first},${last}]`).join(',')}}`;
 
 /** What a selection takes of a node, as it is now. */
 export interface SelectedNode {
@@ -35,7 +39,7 @@ export interface SelectedNode {
 }
 
 /** Every node of the workflow, in the order of the description. */
-export async function countSelected(sql: Sql, workflowId: number, selection: NodeSelection[]): Promise<SelectedNode[]> {
+export async function countSelected(sql: Sql, workflowId: number, selection: NodeSelection): Promise<SelectedNode[]> {
   return sql<SelectedNode[]>`
     with chosen as (
       select node, status, succeeded from jobs where workflow_id = ${workflowId} and ${isSelected(sql, selection, 'jobs')}

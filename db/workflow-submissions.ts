@@ -6,7 +6,8 @@ import type { WorkflowDescription } from '../domain/workflow-description.ts';
 import { planWorkflow, type WorkflowPlan } from '../domain/workflow-plan.ts';
 import { resolveSelection, type NodeSelection, type Selection } from '../domain/selection.ts';
 import type { Database, Sql, SqlTransaction } from './connection.ts';
-import type { Identity, KeyedAnswer } from './submissions.ts';
+import { findKey, type Idempotency, type KeyedAnswer } from './idempotency-keys.ts';
+import type { Identity } from './submissions.ts';
 import { expandNext } from './workflow-expansion.ts';
 import { countSelected, type SelectedNode } from './workflow-selection.ts';
 
@@ -29,15 +30,13 @@ export async function submitWorkflow(db: Database, submission: WorkflowSubmissio
 export async function submitWorkflowOnce(
   db: Database,
   submission: WorkflowSubmission,
-  idempotency: { key: string; requestHash: string },
+  idempotency: Idempotency,
 ): Promise<KeyedAnswer> {
   const { owner } = submission.identity;
   const { key, requestHash } = idempotency;
   for (;;) {
-    const earlier = await findKey(db.$client, owner, key);
-    if (earlier) {
-      return earlier.requestHash === requestHash ? { kind: 'accepted', id: earlier.id } : { kind: 'keyReused' };
-    }
+    const earlier = await findKey(db, owner, idempotency);
+    if (earlier) return earlier;
     // The second of two at the same moment waits here for the first one's commit, and then finds its key.
     const claim = async (sql: SqlTransaction, id: number): Promise<boolean> => {
       const rows = await sql`
@@ -68,7 +67,7 @@ export async function cloneWorkflow(
 interface Rerun {
   of: number;
   /** Absent: all that did not succeed. */
-  selection?: NodeSelection[];
+  selection?: NodeSelection;
 }
 
 export type RerunAnswer =
@@ -114,11 +113,11 @@ export async function rerunSelected(
   if (!original.isExpanded) return { kind: 'unexpanded' };
   const resolved = resolveSelection(selection, planWorkflow(original.description).nodes);
   if (resolved.kind !== 'resolved') return resolved;
-  const nodes = await countSelected(sql, workflowId, resolved.nodes);
+  const nodes = await countSelected(sql, workflowId, resolved.selection);
   const problem = problemOf(nodes);
   if (problem) return problem;
-  const rerun = { of: workflowId, selection: resolved.nodes };
-  const id = await storeRerun(sql, { identity, ...original }, rerun);
+  const rerun = { of: workflowId, selection: resolved.selection };
+  const id = await storeRerun(sql, again(identity, original), rerun);
   return id === undefined ? { kind: 'unknown' } : { kind: 'accepted', id };
 }
 
@@ -151,12 +150,6 @@ function problemOf(nodes: SelectedNode[]): PartialRerunAnswer | undefined {
 }
 
 class Refused extends Error {}
-
-async function findKey(sql: Sql, owner: string, key: string): Promise<{ id: number; requestHash: string } | undefined> {
-  const [row] = await sql<{ id: number; requestHash: string }[]>`
-    select resource_id as id, request_hash as "requestHash" from idempotency_keys where owner = ${owner} and key = ${key}`;
-  return row;
-}
 
 /** The owner's address stays known where this token does not tell it. */
 function again(identity: Identity, { submitted, description, email }: Original): WorkflowSubmission {

@@ -1,5 +1,6 @@
 /** Which job waits for which, by exact names (spec.md 2.7). The graph is judged in one pass over its edges. */
 import type { Dependency } from '../domain/workflow-description.ts';
+import { shortened } from './issues.ts';
 import type { ObjectReader } from './reader.ts';
 
 export function readDependencies(workflow: ObjectReader, jobs: ReadonlySet<string>): Dependency[] {
@@ -8,14 +9,15 @@ export function readDependencies(workflow: ObjectReader, jobs: ReadonlySet<strin
   if (!read) return [];
   const dependencies: Dependency[] = [];
   for (const parent of read.keys()) {
-    const entries = read.list(parent, 'children of parent job must be in the form of a list') ?? [];
+    const entries = read.values(parent, 'children of parent job must be in the form of a list') ?? [];
+    const told = shortened(parent);
     const children = new Set<string>();
-    for (const { value: child } of entries) {
-      if (typeof child !== 'string') read.issue(parent, `children of parent job "${parent}" must be names of jobs`);
-      else if (!jobs.has(child)) read.issue(parent, `child job "${child}" is not actually defined`);
+    for (const child of entries) {
+      if (typeof child !== 'string') read.issue(parent, `children of parent job "${told}" must be names of jobs`);
+      else if (!jobs.has(child)) read.issue(parent, `child job "${shortened(child)}" is not actually defined`);
       else children.add(child);
     }
-    if (!jobs.has(parent)) read.ownIssue(parent, `parent job "${parent}" is not actually defined`);
+    if (!jobs.has(parent)) read.ownIssue(parent, `parent job "${told}" is not actually defined`);
     dependencies.push({ parent, children: [...children] });
   }
   const cycle = findCycle(dependencies);

@@ -1,15 +1,17 @@
 /** Sweeps: how many instances of which jobs, with which parameters (spec.md 2.7, 10). Nothing is expanded here. */
 import { instanceCount } from '../domain/instance.ts';
 import type { Factory, SweptParameter, ZippedParameter } from '../domain/workflow-description.ts';
+import { shortened } from './issues.ts';
+import { limits } from './limits.ts';
 import type { ObjectReader, Place } from './reader.ts';
-import { count } from './values.ts';
+import { count, lengthOf, text } from './values.ts';
 
 /** Of a whole workflow, over all factories and their jobs. */
 const mostInstances = 1_000_000;
 
 export function readFactories(workflow: ObjectReader, jobs: ReadonlySet<string>): Factory[] {
   if (!workflow.has('factories')) return [];
-  const entries = workflow.list('factories', 'factories must be a list') ?? [];
+  const entries = workflow.list('factories', 'factories must be a list', limits.factories) ?? [];
   const factories = entries.flatMap((entry, i) => readFactory(workflow, entry, i, jobs) ?? []);
   const instances = factories.reduce((sum, factory) => sum + instanceCount(factory) * factory.jobs.length, 0);
   if (instances > mostInstances) {
@@ -32,9 +34,8 @@ function readFactory(
   // Whatever else is in a factory is ignored: some tools put policies and notifications there.
   if (!read.has('type')) read.issue('type', 'a factory type must be specified');
   if (!read.has('name')) read.issue('name', 'a factory name must be specified');
-  const name = read.value('name');
-  if (read.has('name') && typeof name !== 'string') read.issue('name', 'a factory name must be a string');
-  const shared = { name: String(name), jobs: readJobList(read, String(name), defined) };
+  const name = read.field('name', text('a factory name must be a string')) ?? '';
+  const shared = { name, jobs: readJobList(read, shortened(name), defined) };
   switch (read.value('type')) {
     case 'parameterSweep':
       return { kind: 'parameterSweep', ...shared, parameters: readSweep(read) };
@@ -54,10 +55,10 @@ function readJobList(read: ObjectReader, factory: string, defined: ReadonlySet<s
     return [];
   }
   const names = new Set<string>();
-  for (const { value: job } of read.list('jobs', 'jobs must be a list') ?? []) {
+  for (const job of read.values('jobs', 'jobs must be a list') ?? []) {
     if (typeof job !== 'string') read.issue('jobs', `jobs of factory ${factory} must be names of jobs`);
-    else if (!defined.has(job)) read.issue('jobs', `factory ${factory} references a job ${job} which is not defined`);
-    else names.add(job);
+    else if (defined.has(job)) names.add(job);
+    else read.issue('jobs', `factory ${factory} references a job ${shortened(job)} which is not defined`);
   }
   return [...names];
 }
@@ -74,7 +75,7 @@ function parameterList(read: ObjectReader, type: string): ObjectReader[] {
     read.issue('parameters', `a factory of type ${type} must have parameters specified`);
     return [];
   }
-  const entries = read.list('parameters', 'parameters must be a list');
+  const entries = read.list('parameters', 'parameters must be a list', limits.parameters);
   if (entries?.length === 0) read.ownIssue('parameters', `a factory of type ${type} must have parameters specified`);
   return (entries ?? []).flatMap((entry, i) => {
     const parameter = read.reader(entry);
@@ -83,14 +84,21 @@ function parameterList(read: ObjectReader, type: string): ObjectReader[] {
   });
 }
 
-/** Also tells a name that was there before. */
+/** It is kept with each instance. */
+export const longestParameterName = 128;
+
+/** '' where there is none. */
 function parameterName(read: ObjectReader): string {
   if (!read.has('name')) read.issue('name', 'a parameter must contain a name');
   const name = read.value('name');
-  if (read.has('name') && (typeof name !== 'string' || name === '' || name.includes('='))) {
-    read.issue('name', 'the name of a parameter must be a string without =');
+  if (typeof name !== 'string' || name === '' || name.includes('=')) {
+    if (read.has('name')) read.issue('name', 'the name of a parameter must be a string without =');
+    return '';
   }
-  return String(name);
+  if (lengthOf(name) > longestParameterName) {
+    read.ownIssue('name', `the name of a parameter must not be longer than ${longestParameterName} characters`);
+  }
+  return name;
 }
 
 function tellRepeatedName(read: ObjectReader, name: string, seen: Set<string>): void {
@@ -150,9 +158,9 @@ function readZip(factory: ObjectReader): ZippedParameter[] {
   return parameters.map((read) => {
     const name = parameterName(read);
     if (!read.has('values')) read.issue('values', 'a parameter must contain a list of values');
-    const entries = read.has('values') ? (read.list('values', 'values must be a list') ?? []) : [];
+    const entries = read.has('values') ? (read.values('values', 'values must be a list') ?? []) : [];
     tellRepeatedName(read, name, seen);
-    const values = entries.map(({ value }) => value).filter((value) => typeof value === 'string' || isNumber(value));
+    const values = entries.filter((value) => typeof value === 'string' || isNumber(value));
     if (values.length < entries.length) {
       read.issue('values', `values of parameter "${name}" must be strings or numbers`);
     }

@@ -1,5 +1,6 @@
 /** What is brought to a job and taken from it: artifacts, input files, outputs (spec.md 2.1, 2.4). */
 import type { Artifact, InputFile } from '../domain/description.ts';
+import { limits } from './limits.ts';
 import { isObject, type ObjectReader, type Place } from './reader.ts';
 import { flag, strings, text } from './values.ts';
 
@@ -8,8 +9,11 @@ export const inputItems: ReadonlySet<string> = new Set(['filename', 'content', '
 
 export function readArtifacts(job: ObjectReader): Artifact[] {
   if (!job.has('artifacts')) return [];
-  const entries = job.list('artifacts', 'an array of artifacts must be provided') ?? [];
-  return entries.map((entry, i) => readArtifact(job, entry, `artifacts[${i}]`)).filter((it) => it !== undefined);
+  const entries = job.list('artifacts', 'an array of artifacts must be provided', limits.artifacts) ?? [];
+  const artifacts = entries.flatMap((entry, i) => readArtifact(job, entry, `artifacts[${i}]`) ?? []);
+  const mounted = artifacts.filter(({ mountpoint }) => mountpoint !== undefined);
+  if (mounted.length > limits.mountpoints.most) job.issue('artifacts', limits.mountpoints.message);
+  return artifacts;
 }
 
 function readArtifact(job: ObjectReader, entry: Place, key: string): Artifact | undefined {
@@ -54,15 +58,22 @@ function readMountpoint(read: ObjectReader): Artifact['mountpoint'] {
   return { source, target };
 }
 
+/** They are parts of entries of an index. */
+export const longestOutputBytes = 2000;
+
 export function readOutputs(job: ObjectReader, key: 'outputFiles' | 'outputDirs'): string[] {
   const names = job.field(key, strings(`an array of ${key} must be provided`, `${key} must be a list of strings`));
+  if (names && names.length > limits[key].most) job.issue(key, limits[key].message);
   if (names?.includes('')) job.ownIssue(key, `${key} must not contain an empty name`);
+  if (names?.some((name) => Buffer.byteLength(name) > longestOutputBytes)) {
+    job.ownIssue(key, `${key} must not contain names of more than ${longestOutputBytes} bytes`);
+  }
   return [...new Set(names)];
 }
 
 export function readInputs(job: ObjectReader): InputFile[] {
   if (!job.has('inputs')) return [];
-  const entries = job.list('inputs', 'an array of inputs must be provided') ?? [];
+  const entries = job.list('inputs', 'an array of inputs must be provided', limits.inputs) ?? [];
   const byName = new Map<string, InputFile>();
   entries.forEach((entry, i) => {
     const input = readInput(job, entry, `inputs[${i}]`);

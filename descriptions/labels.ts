@@ -1,4 +1,5 @@
 /** Labels of a job or workflow (spec.md 2.1, row 3). */
+import { limits } from './limits.ts';
 import type { ObjectReader } from './reader.ts';
 import { lengthOf, longestName } from './values.ts';
 
@@ -6,8 +7,13 @@ export function readLabels(document: ObjectReader): Record<string, string> {
   if (!document.has('labels')) return {};
   const labels = document.object('labels', 'labels must be defined as a dict');
   if (!labels) return {};
+  const names = labels.keys();
+  if (names.length > limits.labels.most) {
+    document.issue('labels', limits.labels.message);
+    return {};
+  }
   const entries: [string, string][] = [];
-  for (const name of labels.keys()) {
+  for (const name of names) {
     const value = labels.value(name);
     if (lengthOf(name) > longestName) {
       labels.issue(name, `label names must be less than ${longestName} characters in length`);

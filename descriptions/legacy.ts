@@ -19,40 +19,38 @@ const answered = {
 };
 
 export function modernJob(document: JsonObject): JsonObject {
-  const job = without(document, answered.job);
-  return {
-    ...job,
-    ...replaced(job, 'labels', modernLabels),
-    ...replaced(job, 'resources', modernResources),
-    ...replaced(job, 'tasks', each(modernTask)),
-    ...replaced(job, 'artifacts', each(modernArtifact)),
-    ...replaced(job, 'policies', modernPolicies),
-  };
+  return replaced(without(document, answered.job), {
+    labels: modernLabels,
+    resources: modernResources,
+    tasks: each(modernTask),
+    artifacts: each(modernArtifact),
+    policies: modernPolicies,
+  });
 }
 
 export function modernWorkflow(document: JsonObject): JsonObject {
-  const asked = without(document, answered.workflow);
-  const { factory, ...rest } = asked;
-  const workflow =
-    isObject(factory) && !('factories' in rest) ? { ...rest, factories: [oneFactory(factory, rest)] } : asked;
-  return {
-    ...workflow,
-    ...replaced(workflow, 'labels', modernLabels),
-    ...replaced(
-      workflow,
-      'jobs',
-      each((job) => (isObject(job) ? modernJob(job) : job)),
-    ),
-    ...replaced(workflow, 'factories', each(modernFactory)),
-  };
+  return replaced(withFactories(without(document, answered.workflow)), {
+    labels: modernLabels,
+    jobs: each((job) => (isObject(job) ? modernJob(job) : job)),
+    factories: each(modernFactory),
+  });
+}
+
+function withFactories(workflow: JsonObject): JsonObject {
+  if (!isObject(workflow['factory']) || 'factories' in workflow) return workflow;
+  const { factory, ...rest } = workflow;
+  return { ...rest, factories: [oneFactory(factory as JsonObject, rest)] };
 }
 
 function without(document: JsonObject, keys: ReadonlySet<string>): JsonObject {
+  if (![...keys].some((key) => Object.hasOwn(document, key))) return document;
   return Object.fromEntries(Object.entries(document).filter(([key]) => !keys.has(key)));
 }
 
-function replaced(object: JsonObject, key: string, modern: (value: unknown) => unknown): JsonObject {
-  return Object.hasOwn(object, key) ? { [key]: modern(object[key]) } : {};
+function replaced(object: JsonObject, modern: Record<string, (value: unknown) => unknown>): JsonObject {
+  const present = Object.entries(modern).filter(([key]) => Object.hasOwn(object, key));
+  if (present.length === 0) return object;
+  return { ...object, ...Object.fromEntries(present.map(([key, change]) => [key, change(object[key])])) };
 }
 
 const each =

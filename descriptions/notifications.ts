@@ -4,20 +4,16 @@
  */
 import * as v from 'valibot';
 import type { Notification, NotificationEvent } from '../domain/description.ts';
+import { limits } from './limits.ts';
 import type { ObjectReader } from './reader.ts';
-
-/** Each is a delivery of its own for every instance of a factory. */
-const mostNotifications = 10;
 
 const emailKeys = new Set(['event', 'type']);
 const webhookKeys = new Set([...emailKeys, 'url', 'secret']);
 
 export function readNotifications(document: ObjectReader, event: NotificationEvent): Notification[] {
   if (!document.has('notifications')) return [];
-  const entries = document.list('notifications', 'notifications must be in the form of a list') ?? [];
-  if (entries.length > mostNotifications) {
-    document.ownIssue('notifications', `there must not be more than ${mostNotifications} notifications`);
-  }
+  const entries =
+    document.list('notifications', 'notifications must be in the form of a list', limits.notifications) ?? [];
   return entries.flatMap((entry, i) => {
     const read = document.reader(entry);
     if (!read) {

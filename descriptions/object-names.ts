@@ -2,6 +2,8 @@
  * Which images and artifacts are names of uploaded objects, and whose they are (spec.md 2.4). A name without `/` is in
  * the user's own area; with one, its first part is a group, and only members may read it.
  */
+import { withoutSlashes } from '../domain/slashes.ts';
+
 export type ObjectName = { area: 'own'; name: string } | { area: 'group'; path: string };
 
 /** Undefined: the image comes from a registry, a URL, or a path. */
@@ -32,6 +34,7 @@ export interface GroupObject {
  */
 export function groupObject(groups: readonly string[], path: string): GroupObject | undefined {
   const [group] = groups
+    // Some identity providers give groups as paths: /lab.
     .map(withoutSlashes)
     .filter((each) => each !== '' && path.startsWith(`${each}/`))
     .sort((a, b) => b.length - a.length);
@@ -43,6 +46,3 @@ export function isPlainObjectName(name: string): boolean {
   if (name === '' || /[\p{Cc}\p{Surrogate}\\]/u.test(name)) return false;
   return name.split('/').every((part) => part !== '' && part !== '.' && part !== '..');
 }
-
-/** Some identity providers give groups as paths: /lab. */
-const withoutSlashes = (group: string): string => group.replace(/^\/+|\/+$/g, '');

@@ -2,7 +2,7 @@
  * Which options of `oneclient` a job may bring. The program runs on the machine, outside of any container: an option must
  * not name a file or a folder there, and not say again what we say.
  */
-import { split } from 'shlex';
+import { splitCommandLine } from '../domain/command-line.ts';
 
 const ours = ['unmount', 'config', 'host', 'port', 'token', 'log-dir', 'foreground', 'debug', 'opt', 'help', 'version'];
 const singleLetters = new Set(['-i', '-v']);
@@ -12,7 +12,7 @@ export function oneclientOptions(text: string): string[] | undefined {
   if (/[\r\n\0]/.test(text)) return undefined;
   let words: string[];
   try {
-    words = split(text);
+    words = splitCommandLine(text);
   } catch {
     return undefined;
   }

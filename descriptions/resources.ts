@@ -56,7 +56,7 @@ export function readResources(job: ObjectReader): Resources | undefined {
 
 function readTotalCpusRange(read: ObjectReader): [number, number] | undefined {
   if (!read.has('totalCpusRange')) return undefined;
-  if (!read.list('totalCpusRange', 'totalCpusRange must be a list')) return undefined;
+  if (!read.values('totalCpusRange', 'totalCpusRange must be a list')) return undefined;
   return readPair(
     read,
     'totalCpusRange',

@@ -1,5 +1,6 @@
 /** A user's own storage (spec.md 2.5): one of three kinds, each with details of its own. */
 import type { Storage } from '../domain/description.ts';
+import { withoutSlashes, withoutTrailingSlashes } from '../domain/slashes.ts';
 import { oneclientOptions } from './oneclient-options.ts';
 import type { ObjectReader } from './reader.ts';
 import { flag, text } from './values.ts';
@@ -48,7 +49,7 @@ function readMountpoint(read: ObjectReader): string {
     read.issue('mountpoint', 'the mountpoint must be an absolute path');
     return '';
   }
-  const mountpoint = given.replace(/(?<=.)\/+$/, '');
+  const mountpoint = withoutTrailingSlashes(given) || '/';
   const isPlain = mountpoint === '/' || mountpoint.slice(1).split('/').every(isPlainName);
   if (!isPlain || /[:"]/.test(mountpoint)) {
     read.ownIssue(
@@ -66,7 +67,7 @@ function readMountpoint(read: ObjectReader): string {
 
 function readDirectory(read: ObjectReader): string {
   const given = read.ownField('directory', text('the directory of a storage must be a string')) ?? '';
-  const directory = given.replace(/^\/+|\/+$/g, '');
+  const directory = withoutSlashes(given);
   if (directory !== '' && !directory.split('/').every(isPlainName)) {
     read.ownIssue('directory', 'the directory of a storage must not contain "..", ".", empty names or line breaks');
   }

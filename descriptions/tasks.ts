@@ -1,6 +1,7 @@
 /** The containers a job runs one after another (spec.md 2.3). */
-import { split } from 'shlex';
+import { splitCommandLine } from '../domain/command-line.ts';
 import type { ContainerRuntime, Task, TaskType } from '../domain/description.ts';
+import { limits } from './limits.ts';
 import type { ObjectReader, Place } from './reader.ts';
 import { isObject } from './reader.ts';
 import { count, text } from './values.ts';
@@ -27,7 +28,7 @@ export function readTasks(job: ObjectReader, cpus: number | undefined): Task[] {
     job.issue('tasks', 'a job must contain tasks');
     return [];
   }
-  const entries = job.list('tasks', 'an array of tasks must be provided');
+  const entries = job.list('tasks', 'an array of tasks must be provided', limits.tasks);
   if (!entries) return [];
   const tasks = entries.map((entry, i) => readTask(job, entry, i, cpus));
   const isSidecar = (entry: Place) => isObject(entry.value) && entry.value['type'] === 'sidecar';
@@ -74,7 +75,7 @@ function readTask(job: ObjectReader, entry: Place, index: number, cpus: number |
 /** Commands are split like a shell's line when they are run; one that can't be split can't be run. */
 function isCommandLine(cmd: string): boolean {
   try {
-    split(cmd);
+    splitCommandLine(cmd);
     return true;
   } catch {
     return false;
@@ -116,8 +117,13 @@ function readEnvironment(read: ObjectReader): Record<string, string> {
   if (!read.has('env')) return {};
   const env = read.object('env', 'environment variables must be defined as a dict');
   if (!env) return {};
+  const names = env.keys();
+  if (names.length > limits.variables.most) {
+    read.issue('env', limits.variables.message);
+    return {};
+  }
   const entries: [string, string][] = [];
-  for (const name of env.keys()) {
+  for (const name of names) {
     const value = environmentText(env.value(name));
     if (!variableName.test(name)) {
       env.ownIssue(name, `environment variable name "${name}" is invalid`);

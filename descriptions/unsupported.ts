@@ -4,12 +4,14 @@
  * arrives takes its row away.
  */
 import type { JobDescription, Notification, Task } from '../domain/description.ts';
-import { scratchFile, scratchOutput } from '../domain/environment.ts';
+import { scratchFiles, scratchOutputs } from '../domain/environment.ts';
 import { acceptableSizes } from '../domain/resources.ts';
 import { imageInStorage } from '../domain/storage.ts';
+import { limits } from './limits.ts';
 import { isPrivateAddress } from './private-address.ts';
 import { planWorkflow } from '../domain/workflow-plan.ts';
 import type { WorkflowDescription } from '../domain/workflow-description.ts';
+import { tooLarge } from './workflow-size.ts';
 
 /** What an installation may or may not be set up for. */
 export interface Abilities {
@@ -79,20 +81,32 @@ const notificationRefusals: Refusal<{ notifications: Notification[] }>[] = [
   },
 ];
 
+/** In a workflow, its retries are in the policies of its jobs already. */
+const launchesOf = ({ tasks, policies }: JobDescription): number =>
+  tasks.length * (policies.maximumTaskRetries + 1) * (policies.maximumRetries + 1);
+
 const refusals: Refusal<JobDescription>[] = [
+  {
+    asked: (description) => launchesOf(description) > limits.launches.most,
+    sentence: limits.launches.message,
+  },
   {
     asked: (description, { runsBenchmarks }) =>
       !runsBenchmarks && description.tasks.some((task) => task.runtime === 'benchmark'),
     sentence: 'the benchmark runtime, which runs nothing, is not enabled on this server',
   },
   {
-    asked: ({ tasks, artifacts }) =>
-      tasks.some(({ stdout }) => stdout !== undefined && scratchFile(stdout, artifacts) === undefined),
+    asked: ({ tasks, artifacts }) => {
+      const scratchFile = scratchFiles(artifacts);
+      return tasks.some(({ stdout }) => stdout !== undefined && scratchFile(stdout) === undefined);
+    },
     sentence: 'stdout of a task must be a file in the scratch directory (/home/user)',
   },
   {
-    asked: ({ outputFiles, outputDirs, artifacts }) =>
-      [...outputFiles, ...outputDirs].some((name) => scratchOutput(name, artifacts) === undefined),
+    asked: ({ outputFiles, outputDirs, artifacts }) => {
+      const scratchOutput = scratchOutputs(artifacts);
+      return [...outputFiles, ...outputDirs].some((name) => scratchOutput(name) === undefined);
+    },
     sentence:
       'outputFiles and outputDirs must be in the scratch directory (/home/user) or below the mountpoint of an artifact, ' +
       'and without .. in them',
@@ -130,13 +144,12 @@ export function unsupportedReason(description: JobDescription, given: Circumstan
 
 /** The same for a workflow and all its jobs; tells which job. */
 export function unsupportedInWorkflow(workflow: WorkflowDescription, given: Circumstances): string | undefined {
-  const { total } = planWorkflow(workflow);
-  if (total > given.mostJobs) {
-    return `a workflow may have at most ${given.mostJobs} jobs on this server, and this one has ${total}`;
-  }
-  for (const job of workflow.jobs) {
-    const reason = unsupportedReason(job, given);
-    if (reason) return `${reason} (job "${job.name}")`;
+  const plan = planWorkflow(workflow);
+  const size = tooLarge(plan, given.mostJobs);
+  if (size) return size;
+  for (const { name, description } of plan.nodes) {
+    const reason = unsupportedReason(description, given);
+    if (reason) return `${reason} (job "${name}")`;
   }
   return notificationRefusals.find(({ asked }) => asked(workflow, given))?.sentence;
 }

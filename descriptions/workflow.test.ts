@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 import type { Dependency, WorkflowDescription } from '../domain/workflow-description.ts';
 import { findCycle } from './dependencies.ts';
 import { instanceCount } from '../domain/instance.ts';
+import { unsupportedInWorkflow } from './unsupported.ts';
 import { parseWorkflowDescription } from './workflow.ts';
 
 const job = (name: string) => ({
@@ -131,6 +132,26 @@ describe('factories', () => {
   ])('%j is refused', (changes, message) => {
     expect(problem(workflow({ factories: [{ name: 'f', jobs: ['a'], ...changes }] }))).toMatch(message);
   });
+});
+
+test('retries of a workflow multiply the launches of its jobs, which have an end', () => {
+  const able = {
+    sendsEmail: false,
+    signsWebhooks: false,
+    callsPrivateAddresses: false,
+    runsBenchmarks: false,
+    mostJobs: 10,
+    imageDirectories: [],
+    email: undefined,
+  };
+  const told = (count: number, maximumRetries: number) => {
+    const tasks = Array.from({ length: count }, () => ({ image: 'busybox', runtime: 'singularity' }));
+    const jobs = [{ ...job('a'), tasks, policies: { maximumRetries: 6, maximumTaskRetries: 6 } }];
+    return unsupportedInWorkflow(valid({ jobs, policies: { maximumRetries } }), able);
+  };
+  expect(told(5, 10)).toBeUndefined();
+  expect(told(6, 9)).toBeUndefined();
+  expect(told(6, 10)).toMatch(/^a job may start its tasks at most 3000 times.*\(job "a"\)$/);
 });
 
 describe('for all documents', () => {

@@ -10,6 +10,7 @@ import { issueList, type Issue } from './issues.ts';
 import { readJob } from './job.ts';
 import { readLabels } from './labels.ts';
 import { modernWorkflow } from './legacy.ts';
+import { limits } from './limits.ts';
 import { readName } from './names.ts';
 import { readNotifications } from './notifications.ts';
 import { readPlacement } from './policies.ts';
@@ -22,9 +23,6 @@ export type ParsedWorkflow =
   | { kind: 'valid'; description: WorkflowDescription; submitted: JsonObject }
   /** Never empty. The first is what clients are told. */
   | { kind: 'invalid'; issues: Issue[] };
-
-/** Each is a step of one execution, whose history has a bound; what factories make does not count. */
-const mostNames = 2000;
 
 export const workflowItems: ReadonlySet<string> = new Set([
   'name',
@@ -77,13 +75,7 @@ function readJobs(read: ObjectReader, issues: IssueList): ReadJob[] {
     read.issue('jobs', 'a workflow must contain jobs');
     return [];
   }
-  const entries = read.list('jobs', 'an array of jobs must be provided') ?? [];
-  if (entries.length > mostNames) {
-    read.ownIssue(
-      'jobs',
-      `a workflow must not define more than ${mostNames} jobs by name: use factories for many alike`,
-    );
-  }
+  const entries = read.list('jobs', 'an array of jobs must be provided', limits.jobs) ?? [];
   return entries.flatMap((entry, index) => {
     if (!isObject(entry.value)) {
       read.issue(`jobs[${index}]`, 'each job must be an object');

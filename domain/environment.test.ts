@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { scratchFile, scratchOutput } from './environment.ts';
+import { scratchFiles, scratchOutputs } from './environment.ts';
 
 const artifacts = [{ url: 'x', executable: false, mountpoint: { source: 'data/in', target: '/mnt/data' } }];
 
@@ -17,13 +17,16 @@ test.each([
   ['', undefined],
   ['..a/b..', '..a/b..'],
 ])('%j is %j in scratch', (path, expected) => {
-  expect(scratchFile(path, artifacts)).toBe(expected);
+  expect(scratchFiles(artifacts)(path)).toBe(expected);
 });
 
 test.each([
   ['out*.txt', 'out*.txt'],
   ['plots/', 'plots'],
   ['./plots//', 'plots'],
+  ['plots/././', 'plots'],
+  ['plots/..', undefined],
+  ['plots.', 'plots.'],
   ['.', '.'],
   ['./', '.'],
   ['/home/user', '.'],
@@ -36,5 +39,5 @@ test.each([
   ['/', undefined],
   ['/etc/passwd', undefined],
 ])('as an output %j is %j in scratch', (name, expected) => {
-  expect(scratchOutput(name, artifacts)).toBe(expected);
+  expect(scratchOutputs(artifacts)(name)).toBe(expected);
 });

@@ -53,22 +53,40 @@ export function taskNumber(tasks: Task[], index: number): number {
   return isSidecar(tasks[index]!) ? before : tasks.filter(isSidecar).length + index - before;
 }
 
-/** A path as tasks see it, relative to scratch; undefined when it is not below it, nor below a mounted artifact. */
-export function scratchFile(path: string, artifacts: Artifact[]): string | undefined {
+/** A path as tasks see it to one relative to scratch; undefined when it is not below it, nor below a mounted artifact. */
+export function scratchFiles(artifacts: Artifact[]): (path: string) => string | undefined {
   const mounts = artifacts.flatMap(({ mountpoint }) => (mountpoint ? [mountpoint] : []));
-  const roots = [...mounts, { source: '.', target: scratchPath }];
-  const root = path.startsWith('/') ? roots.find(({ target }) => path.startsWith(`${target}/`)) : roots.at(-1);
-  if (!root) return undefined;
-  const relative = path.startsWith('/') ? path.slice(root.target.length + 1) : path;
-  const parts = `${root.source}/${relative}`.split('/').filter((part) => part !== '' && part !== '.');
-  return parts.length === 0 || parts.includes('..') || relative.endsWith('/') ? undefined : parts.join('/');
+  // Once for all of the paths, of which there may be thousands.
+  const roots = [...mounts, { source: '.', target: scratchPath }].map(({ source, target }) => ({
+    source,
+    folder: `${target}/`,
+  }));
+  return (path) => {
+    const root = path.startsWith('/') ? roots.find(({ folder }) => path.startsWith(folder)) : roots.at(-1);
+    if (!root) return undefined;
+    const relative = path.startsWith('/') ? path.slice(root.folder.length) : path;
+    const parts = `${root.source}/${relative}`.split('/').filter((part) => part !== '' && part !== '.');
+    return parts.length === 0 || parts.includes('..') || relative.endsWith('/') ? undefined : parts.join('/');
+  };
 }
 
-/** The same for an output, which may be a pattern, or scratch itself: `.` then. */
-export function scratchOutput(name: string, artifacts: Artifact[]): string | undefined {
-  const path = name.replace(/(?:\/+\.?)+$/, '');
-  if (path === '.' || path === scratchPath) return '.';
-  return scratchFile(path, artifacts);
+/** The same for outputs, which may be patterns, or scratch itself: `.` then. */
+export function scratchOutputs(artifacts: Artifact[]): (name: string) => string | undefined {
+  const scratchFile = scratchFiles(artifacts);
+  return (name) => {
+    const path = withoutEnd(name);
+    return path === '.' || path === scratchPath ? '.' : scratchFile(path);
+  };
+}
+
+/** `a/./` is `a`: without slashes, and dots behind slashes, at its end. */
+function withoutEnd(path: string): string {
+  let end = path.length;
+  for (;;) {
+    if (path[end - 1] === '/') end -= 1;
+    else if (path[end - 1] === '.' && path[end - 2] === '/') end -= 2;
+    else return path.slice(0, end);
+  }
 }
 
 /** `workdir` is relative to scratch unless absolute. */

@@ -76,12 +76,23 @@ export function instantiate(template: JobDescription, facts: InstanceFacts): Job
   };
 }
 
+const placeholder = /\$(?:(\$)|([\p{L}_][\p{L}\p{N}_]*)|\{([\p{L}_][\p{L}\p{N}_]*)\})/gu;
+
 /** `$name` and `${name}`, and `$$` for `$`; what is not known stays as it is. */
 export function substitute(text: string, values: Parameters): string {
-  return text.replace(
-    /\$(?:(\$)|([\p{L}_][\p{L}\p{N}_]*)|\{([\p{L}_][\p{L}\p{N}_]*)\})/gu,
-    (found, dollar, plain, braced) => (dollar ? '$' : valueOf(values, (plain ?? braced) as string, found)),
+  return text.replace(placeholder, (found, dollar, plain, braced) =>
+    dollar ? '$' : valueOf(values, (plain ?? braced) as string, found),
   );
+}
+
+/** The names whose values a text has places for. */
+export function namesIn(text: string): ReadonlySet<string> {
+  const names = new Set<string>();
+  for (const [, , plain, braced] of text.matchAll(placeholder)) {
+    const name = plain ?? braced;
+    if (name !== undefined) names.add(name);
+  }
+  return names;
 }
 
 /** The same without `$$`, which shells read as their own process id. */

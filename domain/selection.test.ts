@@ -32,7 +32,7 @@ describe('resolveSelection', () => {
   ];
   const taken = (selection: Parameters<typeof resolveSelection>[0]) => {
     const resolved = resolveSelection(selection, nodes);
-    return resolved.kind === 'resolved' ? resolved.nodes.map(({ node }) => nodes[node]!.name).join('') : resolved;
+    return resolved.kind === 'resolved' ? resolved.selection.nodes.map((node) => nodes[node]!.name).join('') : resolved;
   };
 
   it('takes all without names, nodes by name, and descendants from a node on', () => {
@@ -44,11 +44,11 @@ describe('resolveSelection', () => {
     expect(taken({ jobs: ['x'] })).toEqual({ kind: 'unknownJob', name: 'x' });
   });
 
-  it('carries instances and states to each node', () => {
+  it('carries instances and states along', () => {
     const selection = { jobs: ['c'], instances: [[0, 4]] as [number, number][], status: ['failed' as const] };
     expect(resolveSelection(selection, nodes)).toEqual({
       kind: 'resolved',
-      nodes: [{ node: 2, instances: [[0, 4]], status: ['failed'] }],
+      selection: { nodes: [2], instances: [[0, 4]], status: ['failed'] },
     });
   });
 });

@@ -16,9 +16,9 @@ export type SelectedStatus = JobStatus | 'skipped';
 
 export type Range = [first: number, last: number];
 
-/** A selection where names are resolved: what it takes of one node. Nodes that are not listed have nothing selected. */
+/** A selection where names are resolved: nodes by their positions. Of others nothing is selected. */
 export interface NodeSelection {
-  node: number;
+  nodes: number[];
   instances?: Range[];
   status?: SelectedStatus[];
 }
@@ -28,7 +28,7 @@ interface NamedNode {
   parents: readonly number[];
 }
 
-export type ResolvedSelection = { kind: 'resolved'; nodes: NodeSelection[] } | { kind: 'unknownJob'; name: string };
+export type ResolvedSelection = { kind: 'resolved'; selection: NodeSelection } | { kind: 'unknownJob'; name: string };
 
 export function resolveSelection(selection: Selection, nodes: readonly NamedNode[]): ResolvedSelection {
   const { jobs, from, instances, status } = selection;
@@ -42,13 +42,10 @@ export function resolveSelection(selection: Selection, nodes: readonly NamedNode
       from.map((name) => positions.get(name)!),
       nodes,
     );
+  const selected = [...nodes.keys()].filter((node) => (named?.has(node) ?? true) && (after?.has(node) ?? true));
   return {
     kind: 'resolved',
-    nodes: nodes.flatMap((_, node) =>
-      (named?.has(node) ?? true) && (after?.has(node) ?? true)
-        ? [{ node, ...(instances ? { instances } : {}), ...(status ? { status } : {}) }]
-        : [],
-    ),
+    selection: { nodes: selected, ...(instances ? { instances } : {}), ...(status ? { status } : {}) },
   };
 }
 

@@ -12,17 +12,33 @@ export interface Host {
    * @throws HostError when the host can't be reached, the connection is lost, or the time is over
    */
   run(script: string, options?: RunOptions): Promise<RunResult>;
-  /** Start a script that goes on until its stdin is closed, and talk to it. */
-  open(script: string, options?: { args?: string[] }): Promise<HostSession>;
+  /** Start a script that goes on until its stdin is closed, and talk to it. @throws HostError */
+  open(script: string, options?: OpenOptions): Promise<HostSession>;
   close(): Promise<void>;
+}
+
+/**
+ * Scripts that may go on for so long: transfers, and what users ask for. A host that runs few scripts at once keeps places
+ * for all others, which are never long or, as the watch, always there.
+ */
+export type Lasting = 'minutes' | 'hours';
+
+export interface OpenOptions {
+  /** Become $1, $2, ... of the script; never interpreted by the shell. */
+  args?: string[];
+  lasts?: Lasting;
+  /** Ends the wait for the start. */
+  signal?: AbortSignal;
 }
 
 export interface RunOptions {
   /** Become $1, $2, ... of the script; never interpreted by the shell. */
   args?: string[];
+  lasts?: Lasting;
   stdin?: Uint8Array | Readable;
   /** Leave stdin open after `stdin`, for as long as this caller lives and waits: the script goes by its end. */
   staysOpen?: true;
+  /** From the call on: a script that could not start in time never does. */
   timeoutSeconds?: number;
   signal?: AbortSignal;
 }

@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { pack, type Pack } from 'tar-stream';
-import type { Host, HostSession, RunOptions, RunResult } from './host.ts';
+import type { Host, HostSession, OpenOptions, RunOptions, RunResult } from './host.ts';
 
 export type ScriptName =
   | 'probe'
@@ -24,7 +24,7 @@ export type ScriptName =
 
 export interface ScriptRunner {
   run(name: ScriptName, options?: RunOptions & { stdinAgain?: () => Uint8Array }): Promise<RunResult>;
-  open(name: ScriptName, args: string[]): Promise<HostSession>;
+  open(name: ScriptName, args: string[], options?: Omit<OpenOptions, 'args'>): Promise<HostSession>;
   /** Put the scripts there if they are not. */
   install(): Promise<void>;
 }
@@ -39,6 +39,7 @@ const release = files
   .digest('hex')
   .slice(0, 16);
 
+const installSeconds = 120;
 /** Exit code that says: the scripts are not on this machine. Used by nothing else here. */
 const notInstalled = 90;
 
@@ -57,6 +58,8 @@ answer=$(setsid sh "$script" "$@" <&3 3<&- &)
 printf '%s\\n' "$answer"`;
 const staying: ReadonlySet<ScriptName> = new Set(['supervise', 'mount']);
 const inPlace = `${callScript}exec sh "$script" "$@"`;
+/** Tells the machine that nothing was cut off: tar takes what ends between two members for whole. */
+const endMember = 'end';
 const installScript = `set -e
 umask 022
 ${goThere}
@@ -64,14 +67,18 @@ mkdir -p -- "$1"
 cd -P -- "$1"
 mkdir -p lib
 [ ! -d "lib/$2" ] || exit 0
+trap 'rm -rf "lib/$2.$$"' EXIT
 mkdir "lib/$2.$$"
 tar -xf - -C "lib/$2.$$"
-mv -T "lib/$2.$$" "lib/$2" 2>/dev/null || rm -rf "lib/$2.$$"
+[ -e "lib/$2.$$/${endMember}" ] || { echo 'the scripts were cut short' >&2; exit 1; }
+rm "lib/$2.$$/${endMember}"
+mv -T "lib/$2.$$" "lib/$2" 2>/dev/null || :
 `;
 
 export function scriptsOn(host: Host, workDirectory: string): ScriptRunner {
   const install = async () => {
-    const result = await host.run(installScript, { args: [workDirectory, release], stdin: await packed() });
+    const args = [workDirectory, release];
+    const result = await host.run(installScript, { args, stdin: await packed(), timeoutSeconds: installSeconds });
     if (result.exitCode !== 0) {
       throw new Error(`could not prepare ${workDirectory} on ${host.label}: ${lastWords(result.stderr)}`);
     }
@@ -87,9 +94,9 @@ export function scriptsOn(host: Host, workDirectory: string): ScriptRunner {
       await install();
       return call();
     },
-    async open(name, args) {
+    async open(name, args, options = {}) {
       await install();
-      return host.open(wrapped(name), { args: [workDirectory, release, name, ...args] });
+      return host.open(wrapped(name), { ...options, args: [workDirectory, release, name, ...args] });
     },
   };
 }
@@ -102,7 +109,7 @@ export function lastWords(stderr: Buffer | string, maximum = 500): string {
 
 async function packed(): Promise<Buffer> {
   const tar = pack();
-  for (const { name, text } of files) tar.entry({ name, mode: 0o644 }, text);
+  for (const { name, text } of [...files, { name: endMember, text: '' }]) tar.entry({ name, mode: 0o644 }, text);
   return finish(tar);
 }
 

@@ -95,6 +95,16 @@ it('binds a folder of the storage that is mounted, as the user who mounted it', 
   );
 });
 
+it('refuses a folder with a colon in its name, also where only a link leads there', () => {
+  const stubs = 'unpacked() { :; }; engine_for() { tag=x; }; contained_udocker() { :; }; contained_by_engine() { :; }';
+  for (const program of ['udocker', 'podman', 'docker'] as const) {
+    const text = launchText({ ...launch, binds: [{ source: 'link', target: '/x' }] }, program);
+    expect(() => execFileSync('sh', ['-c', `inside() { inside=/real/a:/etc; }; ${stubs}\n${text}`])).toThrow(
+      'cannot bind link at /x',
+    );
+  }
+});
+
 it('refuses a bind that the runtime would read as something else', () => {
   const text = launchText({ ...launch, binds: [{ source: 'a","dst=/etc', target: '/x' }] }, 'apptainer');
   expect(() => evaluate(text)).toThrow('cannot bind');

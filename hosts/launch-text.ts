@@ -91,9 +91,10 @@ function apptainerBind(bind: Bind): string {
 function udockerBind(bind: Bind): string {
   const { source, target } = bind;
   const refuse = refusal(bind);
-  // Two paths with a colon between them, and no way to write another colon.
+  // Two paths with a colon between them, and no way to write another colon. A link may lead to a folder that has one.
   if (/[:\r\n\0]/.test(source + target)) return refuse;
-  return `${found(bind)} || ${refuse}\nset -- "$@" "--volume=$inside"${shellQuote(`:${target}`)}`;
+  const isPlain = 'case $inside in *:*) false ;; esac';
+  return `${found(bind)} && ${isPlain} || ${refuse}\nset -- "$@" "--volume=$inside"${shellQuote(`:${target}`)}`;
 }
 
 const found = ({ source, from }: Bind): string =>

@@ -24,7 +24,10 @@ export async function exec(
 ): Promise<ExecResult> {
   const boundary = `#${randomBytes(12).toString('hex')}`;
   const limits = [Math.ceil(request.limitSeconds), Math.floor(request.memoryBytes / 1024)].map(String);
-  const session = await scripts.open('exec', [runToken(run), ...limits, boundary]);
+  const session = await scripts.open('exec', [runToken(run), ...limits, boundary], {
+    lasts: 'minutes',
+    ...(signal ? { signal } : {}),
+  });
   // Its stdin is what keeps the command alive: the script tidies up when that ends.
   const giveUp = () => void session.stdin.end();
   const timer = setTimeout(() => session.close(), (request.limitSeconds + graceSeconds) * 1000);
@@ -85,6 +88,7 @@ export async function snapshot(
   const result = await scripts.run('snapshot', {
     args: [runToken(run), path],
     stdin: Buffer.from(`url = ${curlConfigValue(url)}\n`),
+    lasts: 'hours',
     ...(signal ? { signal } : {}),
   });
   const answer = result.stdout.toString().trim();

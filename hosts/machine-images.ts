@@ -31,6 +31,7 @@ export async function pullImage(
     ],
     stdin: Buffer.from(secretLines(source)),
     staysOpen: true,
+    lasts: 'hours',
     ...(signal ? { signal } : {}),
   });
   const { status, fileSha256, sizeBytes } = parsePull(source, result);

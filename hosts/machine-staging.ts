@@ -35,7 +35,7 @@ export async function stageIn(
   const args = [runToken(run), prepare.inputs.length > 0 ? '1' : '0', String(artifacts.length)];
   for (const artifact of artifacts) args.push(...describe(artifact));
   for (;;) {
-    const result = await scripts.run('stage-in', { args, stdin, ...(signal ? { signal } : {}) });
+    const result = await scripts.run('stage-in', { args, stdin, lasts: 'hours', ...(signal ? { signal } : {}) });
     const [word, ...rest] = result.stdout.toString().trim().split(' ');
     if (word === 'done') return { kind: 'done', seconds: seconds() };
     if (word === 'failed') return { kind: 'failed', ...parseFailure(rest), seconds: seconds() };
@@ -93,6 +93,7 @@ async function convertFor(
     const result = await scripts.run('unpack-stream', {
       args: [runToken(run), String(index), converted.kind, mode, unpackedName, boundary],
       stdin: endingWith(converted.stream, boundary),
+      lasts: 'hours',
       ...(signal ? { signal } : {}),
     });
     const [word, ...rest] = result.stdout.toString().trim().split(' ');
@@ -126,6 +127,7 @@ export async function stageOut(
   const result = await scripts.run('stage-out', {
     args: [runToken(run), ...outputs.flatMap(({ kind, name }) => [kind, name])],
     stdin: Buffer.from(outputs.map(transferLine).join('')),
+    lasts: 'hours',
     ...(signal ? { signal } : {}),
   });
   const results = result.stdout.toString().split('\n').filter(Boolean).map(parseOutput);

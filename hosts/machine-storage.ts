@@ -1,5 +1,6 @@
 /** A user's storage, mounted for a run: the Node side of `scripts/mount.sh` and `scripts/unmount.sh`. */
 import { runToken, type RunRef } from '../domain/runs.ts';
+import { withoutTrailingSlashes } from '../domain/slashes.ts';
 import { lastWords, type ScriptRunner } from './installed-scripts.ts';
 import type { MountResult, StorageRequest, UnmountResult } from './machine.ts';
 import { curlConfigValue } from './quoting.ts';
@@ -18,6 +19,7 @@ export async function mountStorage(
     args: [runToken(run), ...argumentsOf(request)],
     stdin: Buffer.from(secretLines(request).join('')),
     timeoutSeconds: mountSeconds,
+    lasts: 'minutes',
     ...(signal ? { signal } : {}),
   });
   const answer = result.stdout.toString().trim();
@@ -35,6 +37,7 @@ export async function unmountStorage(
 ): Promise<UnmountResult> {
   const result = await scripts.run('unmount', {
     args: [runToken(run), String(Math.ceil(patienceSeconds))],
+    lasts: 'hours',
     ...(signal ? { signal } : {}),
   });
   const answer = result.stdout.toString().trim();
@@ -50,7 +53,7 @@ function argumentsOf(request: StorageRequest): string[] {
 
 function secretLines(request: StorageRequest): string[] {
   if (request.kind === 'onedata') return [line(request.token)];
-  const url = `${request.url.replace(/\/+$/, '')}/${request.directory === '' ? '' : `${encoded(request.directory)}/`}`;
+  const url = `${withoutTrailingSlashes(request.url)}/${request.directory === '' ? '' : `${encoded(request.directory)}/`}`;
   const { username, password } = request;
   const user = curlConfigValue(`${username}:${password}`);
   return [...[url, username, password].map(line), `url = ${curlConfigValue(url)}\n`, `user = ${user}\n`];

@@ -6,7 +6,7 @@ import { HostError, type HostSession } from './host.ts';
 import { lastWords } from './installed-scripts.ts';
 import { frames } from './watch-frames.ts';
 
-/** No command takes longer than this unless the machine is in trouble; removal of a large folder may. */
+/** No command takes longer than this unless the machine is in trouble. */
 const answerSeconds = 300;
 
 export class ScriptChannel {

@@ -1,9 +1,10 @@
 /**
  * Connections to one ssh host, shared by everything that is done there. sshd allows ten sessions on a connection by
- * default, so that there is a second connection when many are wanted at once, and a queue when that is full too.
+ * default, so that there are more connections when many are wanted at once, and a queue when those are full too. What
+ * lasts long gets a part of the places only: a kill, a start or the watch must not wait for somebody's download.
  */
 import ssh2, { type Client, type ClientChannel } from 'ssh2';
-import { HostError } from './host.ts';
+import { HostError, type Lasting } from './host.ts';
 
 export interface SshPoolOptions {
   address: string;
@@ -27,18 +28,38 @@ export interface ChannelLease {
   onLost(callback: (error: HostError) => void): void;
 }
 
+export interface PlaceRequest {
+  lasts?: Lasting | undefined;
+  /** It ends another script, whose place is free only when it is ended. */
+  isEnding?: true;
+  /** Ends the wait for a place; its reason is thrown. */
+  signal?: AbortSignal | undefined;
+}
+
 interface Connection {
   client: Client;
   /** Set when the connection is gone. */
   lost: HostError | undefined;
   onLost: Set<(error: HostError) => void>;
   inUse: number;
+  /** Of those in use. */
+  lasting: Record<Lasting, number>;
   capacity: number;
 }
+
+interface Place {
+  connection: Connection;
+  release(): void;
+}
+
+/** The watch and the starter of a machine: they stay. */
+const stayingPlaces = 2;
 
 export class SshPool {
   readonly label: string;
   readonly #options: SshPoolOptions;
+  readonly #channelsPerConnection: number;
+  readonly #maximumConnections: number;
   readonly #hostKey: { type: string; blob: Buffer };
   #connections: Connection[] = [];
   #connecting: Promise<Connection> | undefined;
@@ -47,14 +68,16 @@ export class SshPool {
 
   constructor(options: SshPoolOptions) {
     this.#options = options;
+    this.#channelsPerConnection = options.channelsPerConnection ?? 8;
+    this.#maximumConnections = options.maximumConnections ?? 3;
     this.label = `${options.user}@${options.address}:${options.port}`;
     this.#hostKey = parseHostKey(options.hostKey);
   }
 
-  /** Start a command on a channel of its own, when there is room for one. @throws HostError */
-  async open(command: string): Promise<ChannelLease> {
+  /** Start a command on a channel of its own, when there is room for one. @throws HostError; the signal's reason */
+  async open(command: string, request: PlaceRequest = {}): Promise<ChannelLease> {
     for (;;) {
-      const connection = await this.#roomyConnection();
+      const { connection, release } = await this.#takePlace(request);
       try {
         const channel = await execOn(connection, command);
         const callbacks: ((error: HostError) => void)[] = [];
@@ -62,13 +85,11 @@ export class SshPool {
         connection.onLost.add(tell);
         channel.once('close', () => {
           connection.onLost.delete(tell);
-          connection.inUse -= 1;
-          this.#waiting.shift()?.();
+          release();
         });
         return { channel, onLost: (callback) => callbacks.push(callback) };
       } catch (error) {
-        connection.inUse -= 1;
-        this.#waiting.shift()?.();
+        release();
         if (connection.lost) throw connection.lost;
         // The server allows fewer sessions than we thought: learn how many, and wait for a turn like everybody else.
         const others = connection.inUse;
@@ -81,37 +102,71 @@ export class SshPool {
   close(): Promise<void> {
     this.#isClosed = true;
     for (const { client } of this.#connections) client.end();
-    for (const wake of this.#waiting.splice(0)) wake();
+    this.#wakeAll();
     return Promise.resolve();
   }
 
-  /** A connection with a place on it, which is taken for the caller. */
-  async #roomyConnection(): Promise<Connection> {
-    const { maximumConnections = 2 } = this.#options;
+  /** Each looks again, in the order they came. */
+  #wakeAll(): void {
+    for (const wake of this.#waiting.splice(0)) wake();
+  }
+
+  async #takePlace(request: PlaceRequest): Promise<Place> {
+    const { lasts, signal } = request;
     for (;;) {
+      signal?.throwIfAborted();
       if (this.#isClosed) throw new HostError('unreachable', `${this.label}: the connection was closed by us`);
-      const roomy = this.#connections.find(({ inUse, capacity }) => inUse < capacity);
-      if (roomy) {
-        roomy.inUse += 1;
-        return roomy;
-      }
-      if (this.#connecting || this.#connections.length < maximumConnections) {
-        await (this.#connecting ??= this.#connect().finally(() => (this.#connecting = undefined)));
+      const mayStart = this.#hasRoomFor(request);
+      const roomy = mayStart ? this.#connections.find(({ inUse, capacity }) => inUse < capacity) : undefined;
+      if (roomy) return this.#take(roomy, lasts);
+      if (mayStart && (this.#connecting || this.#connections.length < this.#maximumConnections)) {
+        await unlessAborted(
+          (this.#connecting ??= this.#connect().finally(() => (this.#connecting = undefined))),
+          signal,
+        );
       } else {
-        await new Promise<void>((resolve) => this.#waiting.push(resolve));
+        await unlessAborted(new Promise<void>((resolve) => this.#waiting.push(resolve)), signal);
       }
     }
   }
 
+  #take(connection: Connection, lasts: Lasting | undefined): Place {
+    connection.inUse += 1;
+    if (lasts) connection.lasting[lasts] += 1;
+    const release = () => {
+      connection.inUse -= 1;
+      if (lasts) connection.lasting[lasts] -= 1;
+      this.#wakeAll();
+    };
+    return { connection, release };
+  }
+
+  /**
+   * One place is for what ends others. Of those for what comes and goes half may be taken for hours, and three quarters
+   * for more than seconds.
+   */
+  #hasRoomFor({ lasts, isEnding }: PlaceRequest): boolean {
+    if (isEnding) return true;
+    const sum = (of: (connection: Connection) => number) => this.#connections.reduce((all, one) => all + of(one), 0);
+    const unmade = (this.#maximumConnections - this.#connections.length) * this.#channelsPerConnection;
+    const all = unmade + sum(({ capacity }) => capacity);
+    if (all > stayingPlaces + 1 && sum(({ inUse }) => inUse) >= all - 1) return false;
+    if (lasts === undefined) return true;
+    const places = all - 1 - stayingPlaces;
+    const hours = sum(({ lasting }) => lasting.hours);
+    if (lasts === 'hours' && hours >= Math.max(1, Math.floor(places / 2))) return false;
+    return hours + sum(({ lasting }) => lasting.minutes) < Math.max(1, Math.floor((places * 3) / 4));
+  }
+
   async #connect(): Promise<Connection> {
-    const { channelsPerConnection = 8 } = this.#options;
     const client = new ssh2.Client();
     const connection: Connection = {
       client,
       lost: undefined,
       onLost: new Set(),
       inUse: 0,
-      capacity: channelsPerConnection,
+      lasting: { minutes: 0, hours: 0 },
+      capacity: this.#channelsPerConnection,
     };
     let problem: Error | undefined;
     client.on('error', (error) => (problem = error));
@@ -120,7 +175,7 @@ export class SshPool {
       this.#connections = this.#connections.filter((other) => other !== connection);
       for (const tell of connection.onLost) tell(connection.lost);
       // Whoever waited for a place may open another connection now.
-      for (const wake of this.#waiting.splice(0)) wake();
+      this.#wakeAll();
     });
     await this.#handshake(client);
     if (connection.lost) throw connection.lost as HostError;
@@ -155,6 +210,16 @@ export class SshPool {
       });
     });
   }
+}
+
+/** @throws the signal's reason, as soon as it is aborted */
+function unlessAborted<Value>(promise: Promise<Value>, signal: AbortSignal | undefined): Promise<Value> {
+  if (!signal) return promise;
+  return new Promise<Value>((resolve, reject) => {
+    const onAbort = () => reject(signal.reason as Error);
+    signal.addEventListener('abort', onAbort, { once: true });
+    void promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
+  });
 }
 
 /** @throws Error when the line is not a public key */

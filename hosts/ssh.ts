@@ -6,7 +6,7 @@ import { Readable } from 'node:stream';
 import type { ClientChannel } from 'ssh2';
 import { HostError, type Host, type HostSession, type RunOptions, type RunResult } from './host.ts';
 import { shellCommand, shellQuote } from './quoting.ts';
-import { SshPool, type ChannelLease, type SshPoolOptions } from './ssh-pool.ts';
+import { SshPool, type ChannelLease, type PlaceRequest, type SshPoolOptions } from './ssh-pool.ts';
 
 export interface SshHostOptions extends SshPoolOptions {
   /** Searched before the far end's own PATH for programs (apptainer, curl). */
@@ -21,27 +21,78 @@ const tellPid = 'echo "$$" >&2\n';
 /** sshd starts a command as leader of a group. TERM first: scripts tidy up after themselves. */
 const endGroup = 'kill -TERM "-$1" || kill -TERM "$1"; sleep 2; kill -KILL "-$1"';
 
+/** What ends a script has so long; a machine that does not even do that gets its place back. */
+const endingMilliseconds = 10_000;
+
 export function createSshHost(options: SshHostOptions): Host {
   const pool = new SshPool(options);
   const path = (options.binDirectories ?? []).map((directory) => `${directory}:`).join('');
   const setup = `PATH=${shellQuote(path)}$PATH LANG=C.UTF-8\nexport PATH LANG\n`;
-  const start = (script: string, args: string[] = []) => pool.open(shellCommand(setup + script, args));
+  const start = (script: string, args: string[] = [], request: PlaceRequest = {}) =>
+    pool.open(shellCommand(setup + script, args), request);
+  const end = (pid: string) => void start(endGroup, [pid], { isEnding: true }).then(drain, () => {});
   return {
     label: pool.label,
     run: async (script, runOptions = {}) => {
-      if (runOptions.signal?.aborted) throw new HostError('aborted', 'the caller gave up');
-      const lease = await start(`${tellPid}${script}`, runOptions.args);
-      const end = (pid: string) => void start(endGroup, [pid]).then(drain, () => {});
-      return runToEnd(lease, runOptions, pool.label, end);
+      const limit = limitOf(runOptions);
+      try {
+        const { lasts } = runOptions;
+        const { signal } = limit;
+        const running = start(`${tellPid}${script}`, runOptions.args, { lasts, signal }).then((lease) =>
+          runToEnd(lease, runOptions, signal, pool.label, end),
+        );
+        // A channel that is being opened for nobody any more is ended when it is there.
+        return await Promise.race([running, whenAborted(signal)]);
+      } finally {
+        limit.clear();
+      }
     },
-    open: async (script, openOptions = {}) => asSession(await start(script, openOptions.args), pool.label),
+    open: async (script, { args, lasts, signal } = {}) => {
+      const limit = limitOf(signal ? { signal } : {});
+      try {
+        return asSession(await start(script, args, { lasts, signal: limit.signal }), pool.label);
+      } finally {
+        limit.clear();
+      }
+    },
     close: () => pool.close(),
   };
+}
+
+/** The caller's signal and time in one; the reason is the HostError to throw. */
+function limitOf({ timeoutSeconds, signal }: RunOptions): { signal: AbortSignal; clear(): void } {
+  const limit = new AbortController();
+  const onAbort = () => limit.abort(new HostError('aborted', 'the caller gave up'));
+  if (signal?.aborted) onAbort();
+  signal?.addEventListener('abort', onAbort, { once: true });
+  const timer =
+    timeoutSeconds === undefined
+      ? undefined
+      : setTimeout(
+          () => limit.abort(new HostError('timeout', `the script did not end within ${timeoutSeconds} s`)),
+          timeoutSeconds * 1000,
+        );
+  return {
+    signal: limit.signal,
+    clear: () => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', onAbort);
+    },
+  };
+}
+
+function whenAborted(signal: AbortSignal): Promise<never> {
+  return new Promise((_, reject) => {
+    const onAbort = () => reject(signal.reason as HostError);
+    if (signal.aborted) onAbort();
+    else signal.addEventListener('abort', onAbort, { once: true });
+  });
 }
 
 function runToEnd(
   { channel, onLost }: ChannelLease,
   options: RunOptions,
+  signal: AbortSignal,
   label: string,
   end: (pid: string) => void,
 ): Promise<RunResult> {
@@ -57,27 +108,29 @@ function runToEnd(
     const settle = (act: () => void) => {
       if (isSettled) return;
       isSettled = true;
-      clearTimeout(timer);
-      options.signal?.removeEventListener('abort', onAbort);
+      signal.removeEventListener('abort', onAbort);
       act();
     };
     const giveUp = (error: Error) =>
       settle(() => {
-        const { pid } = pidLine();
-        if (/^\d+$/.test(pid)) end(pid);
-        endChannel(channel);
         reject(error);
+        // A script that has only just started tells its pid in a moment, if at all.
+        const finish = () => {
+          clearTimeout(patience);
+          channel.stderr.off('data', look);
+          const { pid } = pidLine();
+          if (/^\d+$/.test(pid)) end(pid);
+          endChannel(channel);
+        };
+        const look = () => {
+          if (pidLine().pid !== '') finish();
+        };
+        const patience = setTimeout(finish, endingMilliseconds);
+        channel.stderr.on('data', look);
+        look();
       });
-    const onAbort = () => giveUp(new HostError('aborted', 'the caller gave up'));
-    const timer =
-      options.timeoutSeconds === undefined
-        ? undefined
-        : setTimeout(
-            () => giveUp(new HostError('timeout', `the script did not end within ${options.timeoutSeconds} s`)),
-            options.timeoutSeconds * 1000,
-          );
-    if (options.signal?.aborted) onAbort();
-    options.signal?.addEventListener('abort', onAbort, { once: true });
+    const onAbort = () => giveUp(signal.reason as HostError);
+    signal.addEventListener('abort', onAbort, { once: true });
 
     channel.on('data', (chunk: Buffer) => stdout.push(chunk));
     channel.stderr.on('data', (chunk: Buffer) => stderr.push(chunk));
@@ -95,6 +148,10 @@ function runToEnd(
     onLost((error) => settle(() => reject(error)));
     // The far end may stop reading before everything was sent; its exit code tells what it made of it.
     channel.on('error', () => {});
+    if (signal.aborted) {
+      onAbort();
+      return;
+    }
     const { stdin, staysOpen } = options;
     if (stdin instanceof Readable) {
       if (stdin.errored) giveUp(stdin.errored);
@@ -137,4 +194,6 @@ function drain({ channel }: ChannelLease): void {
   channel.resume();
   channel.stderr.resume();
   channel.end();
+  const patience = setTimeout(() => endChannel(channel), endingMilliseconds);
+  channel.once('close', () => clearTimeout(patience));
 }

@@ -21,8 +21,6 @@ it('puts answers together from whatever pieces they come in', async () => {
 
 it('reads a list, and passes over what is not of this deployment', () => {
   const runs = parseList('p', [
-    'size runs/p-7.1.0/stdout 12',
-    'size runs/p-7.1.0/stderr 3',
     'run p-7.1.0',
     `task 0 finished ${result}`,
     'task 1 running',
@@ -31,6 +29,9 @@ it('reads a list, and passes over what is not of this deployment', () => {
     'run other-1.1.0',
     'task 0 running',
     'run p-8.2.1',
+    'size runs/p-7.1.0/stdout 12',
+    'size runs/p-7.1.0/stderr 3',
+    'size runs/other-1.1.0/stdout 5',
   ]);
   expect(runs).toEqual([
     {

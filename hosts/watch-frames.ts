@@ -27,28 +27,25 @@ export function frames(stream: Readable, onFrame: (lines: string[]) => void): vo
 
 /** Runs of other deployments, and anything that is not a run, are passed over. */
 export function parseList(deployment: string, lines: string[]): ObservedRun[] {
-  const sizes = new Map<string, number>();
-  const runs: ObservedRun[] = [];
+  const runs = new Map<string, ObservedRun>();
   let current: ObservedRun | undefined;
   for (const line of lines) {
     const [word, ...rest] = line.split(' ');
-    if (word === 'size') {
-      sizes.set(rest[0] ?? '', Number(rest[1]));
-    } else if (word === 'run') {
+    if (word === 'run') {
       const token = rest[0] ?? '';
       const run = parseRunToken(deployment, token);
-      current = run && {
-        run,
-        stdoutBytes: sizes.get(`runs/${token}/stdout`) ?? 0,
-        stderrBytes: sizes.get(`runs/${token}/stderr`) ?? 0,
-        tasks: [],
-      };
-      if (current) runs.push(current);
+      current = run && { run, stdoutBytes: 0, stderrBytes: 0, tasks: [] };
+      if (current) runs.set(token, current);
     } else if (word === 'task') {
       current?.tasks.push(parseTask(Number(rest[0]), rest[1] ?? '', rest.slice(2).join(' ')));
+    } else if (word === 'size') {
+      const [, token = '', stream] = (rest[0] ?? '').split('/');
+      const of = runs.get(token);
+      if (of && stream === 'stdout') of.stdoutBytes = Number(rest[1]);
+      if (of && stream === 'stderr') of.stderrBytes = Number(rest[1]);
     }
   }
-  return runs;
+  return [...runs.values()];
 }
 
 function parseTask(taskIndex: number, state: string, detail: string): ObservedTask {

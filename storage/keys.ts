@@ -1,4 +1,6 @@
 /** Layout of the object store. Users see names without their area; owners and groups have areas that can't collide. */
+import { withoutTrailingSlashes } from '../domain/slashes.ts';
+
 export const uploadKey = {
   /** A user's own area; with an empty name its folder. */
   own: (owner: string, name: string): string => `uploads/users/${encodeURIComponent(owner)}/${name}`,
@@ -17,6 +19,6 @@ export function snapshotKey(uid: string, callId: string): string {
 
 /** Outputs carry the attempt, so that a lost attempt that lives on can't overwrite what the current one published. */
 export function outputKey(uid: string, attempt: number, kind: 'file' | 'directory', name: string): string {
-  const base = name.replace(/\/+$/, '').split('/').pop() ?? name;
+  const base = withoutTrailingSlashes(name).split('/').pop() ?? name;
   return `${jobFolders(uid).outputs}${attempt}/${kind === 'directory' ? `${base}.tgz` : base}`;
 }

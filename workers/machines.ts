@@ -94,5 +94,14 @@ export class MachineRegistry {
 }
 
 function sshHost({ address, port, user, privateKeyFile, hostKey }: SshHostConfig): Host {
-  return createSshHost({ address, port, user, privateKey: readFileSync(privateKeyFile, 'utf8'), hostKey });
+  return createSshHost({ address, port, user, privateKey: readKey(privateKeyFile), hostKey });
+}
+
+function readKey(file: string): string {
+  try {
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    // Its code is not passed on: it would read like that of a database that is away.
+    throw new Error(`the private key can't be read: ${(error as Error).message}`);
+  }
 }

@@ -57,14 +57,17 @@ function refusalOf(error: unknown): string | undefined {
   return error instanceof errors.JOSEError ? 'the token is not a valid JWT' : undefined;
 }
 
-/** The unverified issuer only chooses who judges the token. */
+/** The unverified issuer only chooses who judges the token. It may be anything, whatever its type says. */
 function tokenVerifier(auth: Config['auth']): TokenVerifier {
   const own = ownTokenVerifier(auth.signingKey);
-  const providers = auth.issuers.map((issuer) => ({ issuer: issuer.issuer, verify: oidcVerifier(issuer) }));
+  const providers = auth.issuers.map((issuer) => ({
+    issuer: issuer.issuer,
+    verify: oidcVerifier(issuer, auth.issuers),
+  }));
   return (token) => {
-    const { iss } = decodeJwt(token);
+    const iss: unknown = decodeJwt(token).iss;
     if (iss === ownIssuer) return own(token);
-    const provider = providers.find(({ issuer }) => iss !== undefined && isSameIssuer(issuer, iss));
+    const provider = providers.find(({ issuer }) => typeof iss === 'string' && isSameIssuer(issuer, iss));
     if (!provider) throw new TokenRefused('tokens of its issuer are not accepted here');
     return provider.verify(token);
   };

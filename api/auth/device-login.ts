@@ -3,7 +3,7 @@
  * the few members that matter, so that nothing else of them reaches the issuer. The issuer judges, we only carry.
  */
 import { decodeJwt } from 'jose';
-import type { IssuerConfig, LoginConfig } from '../../config/config.ts';
+import type { Config, IssuerConfig, LoginConfig } from '../../config/config.ts';
 import { entitledIdentity } from './identity.ts';
 import { fetchUserinfo } from './oidc.ts';
 import { ask, discovery, isSameIssuer, ProviderUnreachable, readJson, type Provider } from './provider.ts';
@@ -38,7 +38,11 @@ export interface DeviceLogin {
   token(client: ClientCredentials, deviceCode: string): Promise<Answer>;
 }
 
-export function deviceLogin(login: LoginConfig, issuer: IssuerConfig, signingKey: string): DeviceLogin {
+export function deviceLogin(
+  login: LoginConfig,
+  issuer: IssuerConfig,
+  { issuers, signingKey }: Pick<Config['auth'], 'issuers' | 'signingKey'>,
+): DeviceLogin {
   const provider = discovery(issuer.issuer);
   const endpoint = async (name: keyof Provider): Promise<string> => {
     const url = (await provider())[name];
@@ -114,7 +118,7 @@ export function deviceLogin(login: LoginConfig, issuer: IssuerConfig, signingKey
     const { access_token: token, expires_in: lifetime } = answer;
     if (typeof token !== 'string') throw new ProviderUnreachable(`${issuer.issuer} gave no access token`);
     const claims = await fetchUserinfo(await endpoint('userinfo_endpoint'), token);
-    const { owner, groups, email } = entitledIdentity(claims, issuer);
+    const { owner, groups, email } = entitledIdentity(claims, issuer, issuers);
     const seconds = typeof lifetime === 'number' && lifetime > 0 ? Math.floor(lifetime) : 3600;
     const subject = { username: owner, groups, ...(email ? { email } : {}), expiresSeconds: seconds };
     return { access_token: await issueToken(signingKey, subject), expires_in: seconds };

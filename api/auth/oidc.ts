@@ -31,12 +31,16 @@ const algorithms = [
 /** @throws ProviderUnreachable, TokenRefused, a JOSEError, or UnusableIdentity */
 export type TokenVerifier = (token: string) => Promise<Identity>;
 
-export function oidcVerifier(issuer: IssuerConfig): TokenVerifier {
+export function oidcVerifier(issuer: IssuerConfig, issuers: readonly IssuerConfig[]): TokenVerifier {
   const provider = discovery(issuer.issuer);
-  return issuer.verify === 'userinfo' ? userinfoVerifier(issuer, provider) : jwksVerifier(issuer, provider);
+  const identify = (claims: Record<string, unknown>) => entitledIdentity(claims, issuer, issuers);
+  const verifier = issuer.verify === 'userinfo' ? userinfoVerifier : jwksVerifier;
+  return verifier(issuer, provider, identify);
 }
 
-function jwksVerifier(issuer: IssuerConfig, provider: () => Promise<Provider>): TokenVerifier {
+type Identify = (claims: Record<string, unknown>) => Identity;
+
+function jwksVerifier(issuer: IssuerConfig, provider: () => Promise<Provider>, identify: Identify): TokenVerifier {
   let keys: ReturnType<typeof createRemoteJWKSet> | undefined;
   return async (token) => {
     const { issuer: name, jwks_uri: url } = await provider();
@@ -51,7 +55,7 @@ function jwksVerifier(issuer: IssuerConfig, provider: () => Promise<Provider>): 
     }).catch((error: unknown) => {
       throw isAboutKeys(error) ? new ProviderUnreachable(`keys of ${name}`, { cause: error }) : error;
     });
-    return entitledIdentity(payload, issuer);
+    return identify(payload);
   };
 }
 
@@ -70,7 +74,7 @@ interface Seen {
 const rememberMs = 60_000;
 const mostRemembered = 10_000;
 
-function userinfoVerifier(issuer: IssuerConfig, provider: () => Promise<Provider>): TokenVerifier {
+function userinfoVerifier(issuer: IssuerConfig, provider: () => Promise<Provider>, identify: Identify): TokenVerifier {
   const remembered = new Map<string, Seen>();
   return async (token) => {
     // What the token says of itself is believed only once the provider has accepted the token.
@@ -82,7 +86,7 @@ function userinfoVerifier(issuer: IssuerConfig, provider: () => Promise<Provider
 
     const { issuer: name, userinfo_endpoint: url } = await provider();
     if (!url) throw new ProviderUnreachable(`${name} has no userinfo endpoint`);
-    const identity = entitledIdentity(await fetchUserinfo(url, token), issuer);
+    const identity = identify(await fetchUserinfo(url, token));
     remembered.delete(hash);
     remembered.set(hash, { identity, untilMs: Math.min(Date.now() + rememberMs, expiresMs) });
     const oldest = remembered.keys().next();
@@ -92,7 +96,7 @@ function userinfoVerifier(issuer: IssuerConfig, provider: () => Promise<Provider
 }
 
 function checkClaims(claims: JWTPayload, issuer: IssuerConfig): number {
-  const expiresMs = (claims.exp ?? 0) * 1000;
+  const expiresMs = typeof claims.exp === 'number' ? claims.exp * 1000 : 0;
   if (expiresMs <= Date.now()) throw new TokenRefused('the token has expired');
   const audiences = claims.aud === undefined ? [] : [claims.aud].flat();
   if (issuer.audience !== undefined && !audiences.includes(issuer.audience)) {

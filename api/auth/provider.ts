@@ -2,6 +2,7 @@
  * Talking to an identity provider: its discovery document, and bounded requests to the endpoints that names. Nothing a
  * user sends decides where a request goes.
  */
+import { withoutTrailingSlashes } from '../../domain/slashes.ts';
 
 /** The provider could not be asked. Says nothing about the token. */
 export class ProviderUnreachable extends Error {
@@ -27,7 +28,7 @@ const endpoints = [
   'token_endpoint',
 ] as const satisfies (keyof Provider)[];
 
-export const isSameIssuer = (a: string, b: string): boolean => a.replace(/\/+$/, '') === b.replace(/\/+$/, '');
+export const isSameIssuer = (a: string, b: string): boolean => withoutTrailingSlashes(a) === withoutTrailingSlashes(b);
 
 /** Fetched when first needed, so that we start without the provider; a failure is not remembered. */
 export function discovery(issuer: string): () => Promise<Provider> {
@@ -42,7 +43,7 @@ export function discovery(issuer: string): () => Promise<Provider> {
 }
 
 async function discover(issuer: string): Promise<Provider> {
-  const url = `${issuer.replace(/\/+$/, '')}/.well-known/openid-configuration`;
+  const url = `${withoutTrailingSlashes(issuer)}/.well-known/openid-configuration`;
   const response = await ask(url, { redirect: 'follow' });
   if (!response.ok) throw new ProviderUnreachable(`${url} answered ${response.status}`);
   const document = await readJson(url, response);

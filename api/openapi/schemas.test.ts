@@ -2,6 +2,7 @@
 import { expect, it } from 'vitest';
 import { artifactItems, inputItems } from '../../descriptions/files.ts';
 import { jobItems } from '../../descriptions/job.ts';
+import { limits } from '../../descriptions/limits.ts';
 import { policyItems } from '../../descriptions/policies.ts';
 import { resourceItems } from '../../descriptions/resources.ts';
 import { taskItems } from '../../descriptions/tasks.ts';
@@ -11,6 +12,8 @@ import { schemas } from './schemas.ts';
 interface Described {
   properties: Record<string, Described>;
   items: Described;
+  maxItems?: number;
+  maxProperties?: number;
 }
 
 const job = schemas['JobDescription'] as unknown as Described;
@@ -28,4 +31,22 @@ it.each([
   ['policies of a workflow', workflow.properties['policies']!, workflowPolicyItems],
 ])('%s has the members that are read', (_what, schema, items) => {
   expect(Object.keys(schema.properties).toSorted()).toEqual([...items].toSorted());
+});
+
+it.each([
+  ['labels', inJob('labels')],
+  ['labels', workflow.properties['labels']!],
+  ['tasks', inJob('tasks')],
+  ['variables', inJob('tasks').items.properties['env']!],
+  ['artifacts', inJob('artifacts')],
+  ['inputs', inJob('inputs')],
+  ['outputFiles', inJob('outputFiles')],
+  ['outputDirs', inJob('outputDirs')],
+  ['notifications', inJob('notifications')],
+  ['notifications', workflow.properties['notifications']!],
+  ['jobs', workflow.properties['jobs']!],
+  ['factories', workflow.properties['factories']!],
+  ['parameters', workflow.properties['factories']!.items.properties['parameters']!],
+] as const)('there may be as many %s as are read', (what, { maxItems, maxProperties }) => {
+  expect(maxItems ?? maxProperties).toBe(limits[what].most);
 });

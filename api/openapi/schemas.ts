@@ -3,6 +3,9 @@
  * today are told, while older ones are understood as well.
  */
 import type { NotificationEvent } from '../../domain/description.ts';
+import { longestParameterName } from '../../descriptions/factories.ts';
+import { longestOutputBytes } from '../../descriptions/files.ts';
+import { limits, type Limit } from '../../descriptions/limits.ts';
 import type { Schema } from './operation.ts';
 
 export const text: Schema = { type: 'string' };
@@ -32,6 +35,7 @@ const oneOrMore = (item: Schema): Schema => ({ anyOf: [item, { ...arrayOf(item),
 
 const mapOf = (values: Schema): Schema => ({ type: 'object', additionalProperties: values });
 const within = (schema: Schema, limits: Schema): Schema => ({ ...schema, ...limits });
+const upTo = ({ most }: Limit, list: Schema): Schema => within(list, { maxItems: most });
 const oneOf = (...values: string[]): Schema => ({ type: 'string', enum: values });
 const pairOf = (items: Schema): Schema => ({ type: 'array', items, minItems: 2, maxItems: 2 });
 
@@ -64,7 +68,7 @@ const task = object({
   'runtime?': oneOf('singularity', 'udocker'),
   'type?': oneOf('basic', 'sidecar', 'openmpi', 'mpich', 'intelmpi'),
   'cmd?': text,
-  'env?': mapOf({ type: ['string', 'number', 'boolean'] }),
+  'env?': within(mapOf({ type: ['string', 'number', 'boolean'] }), { maxProperties: limits.variables.most }),
   'workdir?': text,
   'app?': within(text, { description: 'Of an image of Apptainer; only with `singularity`' }),
   'procsPerNode?': atLeast1,
@@ -122,7 +126,8 @@ function notificationsOf(event: NotificationEvent): Schema {
     },
     closed,
   );
-  return within(arrayOf({ anyOf: [email, webhook] }), { maxItems: 10, description: 'Whom to tell of the end' });
+  const notifications = upTo(limits.notifications, arrayOf({ anyOf: [email, webhook] }));
+  return within(notifications, { description: 'Whom to tell of the end' });
 }
 
 /** Of something that is shown again. */
@@ -141,18 +146,30 @@ const notificationStates = within(
   { description: 'What became of those of which delivery was tried, and why it failed' },
 );
 
+const artifact = object({
+  url: text,
+  'mountpoint?': within(text, { description: `\`SOURCE:/TARGET\`; at most ${limits.mountpoints.most} have one` }),
+  'executable?': flag,
+});
+const givenLabels = within(labels, { maxProperties: limits.labels.most });
+const outputName = within(text, { maxLength: longestOutputBytes });
+
 const jobDescription = object(
   {
     'name?': within(text, { maxLength: 511 }),
-    'labels?': labels,
+    'labels?': givenLabels,
     resources,
-    tasks: within(arrayOf(task), { minItems: 1 }),
-    'artifacts?': arrayOf(object({ url: text, 'mountpoint?': text, 'executable?': flag })),
-    'inputs?': arrayOf(
-      object({ filename: text, content: within(text, { contentEncoding: 'base64' }), 'executable?': flag }),
+    tasks: within(upTo(limits.tasks, arrayOf(task)), {
+      minItems: 1,
+      description: `Started at most ${limits.launches.most} times, with the retries of tasks, of the job, and of its workflow`,
+    }),
+    'artifacts?': upTo(limits.artifacts, arrayOf(artifact)),
+    'inputs?': upTo(
+      limits.inputs,
+      arrayOf(object({ filename: text, content: within(text, { contentEncoding: 'base64' }), 'executable?': flag })),
     ),
-    'outputFiles?': arrayOf(text),
-    'outputDirs?': arrayOf(text),
+    'outputFiles?': upTo(limits.outputFiles, arrayOf(outputName)),
+    'outputDirs?': upTo(limits.outputDirs, arrayOf(outputName)),
     'policies?': policies,
     'notifications?': notificationsOf('jobFinished'),
     'storage?': {
@@ -172,23 +189,28 @@ const jobDescription = object(
   },
 );
 
+const parameter = object({ name: within(text, { minLength: 1, maxLength: longestParameterName }) });
+
 const workflowDescription = object(
   {
     'name?': within(text, { maxLength: 511 }),
-    'labels?': labels,
-    jobs: within(arrayOf({ $ref: '#/components/schemas/JobDescription' }), {
+    'labels?': givenLabels,
+    jobs: within(upTo(limits.jobs, arrayOf({ $ref: '#/components/schemas/JobDescription' })), {
       minItems: 1,
       description: 'Each with a name',
     }),
     'dependencies?': mapOf(arrayOf(text)),
-    'factories?': arrayOf(
-      object({
-        name: text,
-        type: oneOf('parameterSweep', 'zip', 'repeat'),
-        jobs: arrayOf(text),
-        'parameters?': arrayOf({ type: 'object' }),
-        'number?': atLeast1,
-      }),
+    'factories?': upTo(
+      limits.factories,
+      arrayOf(
+        object({
+          name: text,
+          type: oneOf('parameterSweep', 'zip', 'repeat'),
+          jobs: arrayOf(text),
+          'parameters?': upTo(limits.parameters, arrayOf(parameter)),
+          'number?': atLeast1,
+        }),
+      ),
     ),
     'policies?': object({
       'maximumRetries?': within(whole, { minimum: 1, maximum: 10 }),
@@ -306,7 +328,8 @@ const named = {
     error: within(text, { minLength: 1 }),
     'detail?': text,
     'issues?': within(arrayOf(object({ path: text, message: text })), {
-      description: 'All that is wrong with a description',
+      maxItems: 100,
+      description: 'What is wrong with a description; what is long in it is cut, and ends with `...`',
     }),
   }),
   Created: object({ id: within(whole, { minimum: 1 }) }),
@@ -317,10 +340,10 @@ const named = {
       'from?': within(oneOrMore(text), { description: 'By name: these and all that depend on them' }),
       'instances?': {
         anyOf: [
-          { type: 'string', pattern: '^\\d{1,9}(-\\d{1,9})?(,\\d{1,9}(-\\d{1,9})?)*$' },
+          { type: 'string', pattern: '^\\d{1,9}(-\\d{1,9})?(,\\d{1,9}(-\\d{1,9})?){0,999}$' },
           within(whole, { minimum: 0, maximum: 999_999_999 }),
         ],
-        description: 'Of factories, by number: `0-99,150`',
+        description: 'Of factories, by number: `0-99,150`; at most 1000 numbers and ranges',
       },
       'status?': within(oneOrMore(oneOf(...jobStates, 'skipped')), {
         description:
@@ -367,7 +390,10 @@ const named = {
         count: whole,
         level: whole,
         parents: arrayOf(text),
-        'instances?': arrayOf({ type: 'object' }),
+        'instances?': within(arrayOf({ type: 'object' }), {
+          maxItems: 100,
+          description: 'Examples of what a factory makes: fewer or none where they are long',
+        }),
       }),
     ),
   }),

@@ -4,6 +4,7 @@ import type { Database } from '../../db/connection.ts';
 import type { Identity } from '../../db/submissions.ts';
 import { announceUpload, forgetUpload } from '../../db/uploads.ts';
 import { groupObject, isPlainObjectName, objectName, type GroupObject } from '../../descriptions/object-names.ts';
+import { withoutTrailingSlashes } from '../../domain/slashes.ts';
 import { uploadKey } from '../../storage/keys.ts';
 import type { ObjectStore, StoredObject } from '../../storage/object-store.ts';
 import { readOptionalJson } from '../body.ts';
@@ -49,7 +50,7 @@ export function dataRoutes(app: App, guards: MiddlewareHandler<Env>[], deps: Dep
   resource(app, '/data/:path{.+}', guards, {
     docs: { GET: docs.listGroup, DELETE: docs.delete },
     GET: async (c) => {
-      const folder = groupFolder(c.get('identity'), pathOf(c).replace(/\/+$/, ''));
+      const folder = groupFolder(c.get('identity'), withoutTrailingSlashes(pathOf(c)));
       if (!folder) throw forbidden('Not authorized to access this path');
       const { group } = folder;
       const objects = await fromStore(listingFailed, () => listGroup(store, folder));

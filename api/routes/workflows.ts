@@ -30,6 +30,7 @@ import { workflowOperations as docs } from '../openapi/jobs.ts';
 import { pagesOf } from '../pages.ts';
 import { resource, type App, type Env } from '../resource.ts';
 import { readSelection } from '../selection.ts';
+import { refuseWithoutRoom } from '../stored-jobs.ts';
 import { jsonArray } from '../streaming.ts';
 import { createWorkflow, dryRun, isDryRun } from '../submit-workflow.ts';
 import { graphView, workflowDetailView, workflowListView } from '../workflow-view.ts';
@@ -96,6 +97,7 @@ export function workflowRoutes(app: App, guards: MiddlewareHandler<Env>[], deps:
       const { id } = await own(c);
       const selection = readSelection(await readOptionalJson(c));
       const identity = c.get('identity');
+      await refuseWithoutRoom(db, identity.owner);
       const rerun = selection
         ? await rerunSelected(db, identity, id, selection)
         : await rerunWorkflow(db, identity, id);
@@ -134,7 +136,8 @@ export function workflowRoutes(app: App, guards: MiddlewareHandler<Env>[], deps:
   resource(app, '/workflows/:id{[0-9]+}/clone', guards, {
     docs: { PUT: docs.clone },
     PUT: async (c) => {
-      const { id } = await own(c);
+      const { id, owner } = await own(c);
+      await refuseWithoutRoom(db, owner);
       const clone = await cloneWorkflow(db, c.get('identity'), id);
       if (!clone) throw badRequest('Workflow does not exist');
       wakeOutbox();

@@ -1,12 +1,9 @@
-# Containers of a run: what launch texts call. Sourced, after mounts.sh, by the scripts that start something, which set
-# `run` and `image`.
+# Containers of a run: what launch texts call. Sourced, after mounts.sh and folders.sh, by the scripts that start
+# something, which set `run` and `image`.
 
-# inside SOURCE: sets `inside` to the real path of a folder in scratch, made if it is missing.
-inside() {
-  [ -d "$run/home/$1" ] || mkdir -p "$run/home/$1"
-  inside=$(cd -P "$run/home/$1" && pwd) || return 1
-  case $inside/ in "$PWD/$run/home/"*) ;; *) return 1 ;; esac
-}
+# inside SOURCE: sets `inside` to the real path of a folder in scratch, made if it is missing. The runtime opens that path
+# once more, and can't be given a folder that is open: one that a sidecar exchanges in these moments goes unnoticed.
+inside() { inside=$(enter "$PWD/$run/home" "$1" make && can_be_bound "$here" && printf %s "$here"); }
 
 # in_storage FOLDER: the same of the storage that is mounted for the run, which must be there.
 in_storage() { stored "$run" "$1"; }

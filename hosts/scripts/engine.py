@@ -27,14 +27,30 @@ heeded = re.compile(
 tick = os.sysconf("SC_CLK_TCK")
 
 
-def stat_of(pid):
-    """The fields after the name, the first being the state; nothing where there is no such process any more."""
+def fields_of(pid):
     try:
         with open("/proc/%s/stat" % pid) as file:
-            fields = file.read().rpartition(")")[2].split()
+            return file.read().rpartition(")")[2].split()
     except OSError:
         return None
-    return None if fields[0] in "ZX" else fields
+
+
+def stat_of(pid):
+    """The fields after the name, the first being the state; nothing where there is no such process any more."""
+    fields = fields_of(pid)
+    return None if fields and fields[0] in "ZX" and is_over(pid) else fields
+
+
+def is_over(pid):
+    """No thread of it lives: as in processes.sh, the state alone does not tell."""
+    try:
+        threads = os.listdir("/proc/%s/task" % pid)
+    except OSError:
+        return True
+    if len(threads) > 1:
+        return False
+    now = fields_of(pid)
+    return now is None or now[0] == "Z"
 
 
 def children(pid):

@@ -17,6 +17,7 @@ if [ "${5:-}" != apart ]; then
 fi
 . "${0%/*}/processes.sh"
 . "${0%/*}/mounts.sh"
+. "${0%/*}/folders.sh"
 . "${0%/*}/container.sh"
 
 run=runs/$1 limit=$2 memory=$3 boundary=$4
@@ -34,8 +35,6 @@ done
 [ "$newest" -ge 0 ] || refuse 'no task of the job has started yet'
 echo "task $newest"
 
-newline='
-'
 IFS= read -r image || exit
 launch= complete=
 while IFS= read -r line; do
@@ -66,7 +65,7 @@ exec 3<&-
 watch_command() {
   verdict=0
   trap 'exit "$verdict"' TERM
-  { read -r _ && read -r _ && read -r _ page _; } </proc/self/smaps
+  page_size
   now
   deadline=$((now + limit * 100))
   while :; do

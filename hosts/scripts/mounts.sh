@@ -9,13 +9,16 @@ case $PWD in
   *) work_directory=$PWD ;;
 esac
 
-# is_mounted RUN
-is_mounted() {
+# holds_mounts FOLDER: something is mounted in it.
+holds_mounts() {
   while read -r _ _ _ _ mount_point _; do
-    case $mount_point in "$work_directory/$1/mounts/"*) return 0 ;; esac
+    case $mount_point in "$work_directory/$1/"*) return 0 ;; esac
   done </proc/self/mountinfo
   return 1
 }
+
+# is_mounted RUN
+is_mounted() { holds_mounts "$1/mounts"; }
 
 # holder RUN keeper|server: sets `holder` and `holder_ticks` to that process; fails when it does not live.
 holder() {
@@ -46,33 +49,29 @@ end_family() {
   kill_family "$2" "$3"
 }
 
-# stored RUN FOLDER: sets `inside` to the real path of a folder of the mounted storage.
+# stored RUN FOLDER: sets `inside` to the real path of a folder of the mounted storage. Needs folders.sh, as do the next.
 stored() {
-  is_mounted "$1" || return 1
-  inside=$(cd -P "$1/mounts/0/$2" 2>/dev/null && pwd) || return 1
-  case $inside/ in "$PWD/$1/mounts/0/"*) ;; *) return 1 ;; esac
+  is_mounted "$1" && inside=$(enter "$PWD/$1/mounts/0" "$2" && can_be_bound "$here" && printf %s "$here")
 }
 
 # read_stored RUN PATH: a file of the storage, to stdout. dd, standing in the file's folder, follows no link out of it.
-read_stored() {
-  is_mounted "$1" || { echo 'the storage is not mounted any more' >&2; return 1; }
-  case $2 in */*) stored "$1" "${2%/*}" ;; *) stored "$1" . ;; esac && [ -f "$inside/${2##*/}" ] ||
-    { echo 'there is no such file in the storage' >&2; return 1; }
-  (cd -P "$inside" && exec dd "if=./${2##*/}" iflag=nofollow bs=1M status=none)
-}
+read_stored() (
+  is_mounted "$1" || { echo 'the storage is not mounted any more' >&2; exit 1; }
+  enter_above "$PWD/$1/mounts/0" "$2" && [ -f "./$base" ] ||
+    { echo 'there is no such file in the storage' >&2; exit 1; }
+  exec dd "if=./$base" iflag=nofollow bs=1M status=none
+)
 
 # write_stored RUN PATH: a file of the storage, from stdin; folders are made.
-write_stored() {
-  is_mounted "$1" || { echo 'the storage is not mounted any more' >&2; return 1; }
-  folder=.
-  case $2 in */*) folder=${2%/*} ;; esac
-  # A link in the storage may lead out of it: nothing is made there.
-  case $(realpath -m -- "$PWD/$1/mounts/0/$folder")/ in
-    "$PWD/$1/mounts/0/"*) mkdir -p "$1/mounts/0/$folder" ;;
-    *) echo 'it leads out of the storage' >&2; return 1 ;;
-  esac && stored "$1" "$folder" || return 1
-  (cd -P "$inside" && exec dd "of=./${2##*/}" oflag=nofollow bs=1M status=none)
-}
+write_stored() (
+  is_mounted "$1" || { echo 'the storage is not mounted any more' >&2; exit 1; }
+  enter_above "$PWD/$1/mounts/0" "$2" make
+  case $? in
+    0) exec dd "of=./$base" oflag=nofollow bs=1M status=none ;;
+    2) echo 'it leads out of the storage' >&2 ;;
+  esac
+  exit 1
+)
 
 # rclone_at FOLDER ARGUMENT...: rclone in place of this process, which makes its folders there and none in the home directory.
 rclone_at() {

@@ -9,7 +9,7 @@ umask 022
 . "${0%/*}/udocker.sh"
 . "${0%/*}/engine.sh"
 case $PWD in *[:,\"]*) echo "the work directory must not contain : , or \" ($PWD)" >&2; exit 1 ;; esac
-mkdir -p runs watches images/index images/digests images/sources images/locks images/tmp apptainer || exit 1
+mkdir -p runs removed watches images/index images/digests images/sources images/locks images/tmp apptainer || exit 1
 chmod 700 . || exit 1
 
 echo "hostname $(uname -n)"

@@ -7,17 +7,14 @@ ticks_of() {
   { read -r stat_line <"/proc/$1/stat"; } 2>/dev/null || return 1
   # shellcheck disable=SC2086
   set -- "$1" ${stat_line##*) }
-  case $2 in
-    X) return 1 ;;
-    Z) ! is_over "$1" || return 1 ;;
-  esac
+  case $2 in X | Z) ! is_over "$1" || return 1 ;; esac
   ticks=${21:-}
   [ -n "$ticks" ]
 }
 
-# is_over PID: of a process whose state is that of a zombie, no thread lives. The state alone does not tell: it is that of
-# the first thread, which ends before the others, and also while another one replaces the process by a new program, as
-# container runtimes do when they start.
+# is_over PID: of a process whose state is that of a zombie, or of one that is going, no thread lives. The state alone does
+# not tell: it is that of the first thread, which ends before the others, and also while another one replaces the process by
+# a new program, as container runtimes do when they start.
 is_over() {
   set -- "$1" "/proc/$1/task/"*
   [ $# -le 2 ] || return 1
@@ -131,6 +128,14 @@ kill_processes() {
     sweep=$((sweep + 1))
   done
   return 1
+}
+
+# page_size: sets `page` to the KiB of a page of memory. It is looked up by its name: kernels before 4.14 tell it further down.
+page_size() {
+  page=4
+  while read -r key kib _; do
+    [ "$key" != KernelPageSize: ] || { page=$kib; break; }
+  done </proc/self/smaps
 }
 
 # now: sets `now` to hundredths of a second since boot.

@@ -13,6 +13,7 @@ umask 022
 . "${0%/*}/processes.sh"
 . "${0%/*}/transfers.sh"
 . "${0%/*}/mounts.sh"
+. "${0%/*}/folders.sh"
 
 key=$1 kind=$2 reference=$3 insecure=$4 digest=$5 sha256=$6 capacity=$7 form=$8
 shift 8
@@ -200,7 +201,8 @@ download() { # FILE
     }
     set --
     [ -z "$etag" ] || set -- -H "If-None-Match: $etag"
-    code=$(printf '%s\n' "$first" | curl -q -sS -L -g --proto =http,https -K - --connect-timeout 10 --speed-limit 1 --speed-time 60 \
+    # A source that gives less than this is as good as away: at a few bytes a second it would hold a worker's place for hours.
+    code=$(printf '%s\n' "$first" | curl -q -sS -L -g --proto =http,https -K - --connect-timeout 10 --speed-limit 1000 --speed-time 60 \
       -D "$work/headers" -o "$file" -w '%{http_code}' "$@")
     problem=$?
     [ "$problem" != 0 ] || case $code in

@@ -5,6 +5,7 @@
 set -u
 umask 022
 . "${0%/*}/processes.sh"
+. "${0%/*}/folders.sh"
 . "${0%/*}/transfers.sh"
 
 run=runs/$1 name=$2
@@ -23,23 +24,26 @@ failed() { # CAUSE DETAIL
 }
 
 # The folder is entered and then looked at: no link that the job puts there meanwhile can lead out of scratch any more.
-found=$(realpath -e -- "$home/$name" 2>/dev/null) || failed missing "there is no $name in the scratch directory"
+missing() { failed missing "there is no $name in the scratch directory"; }
+found=$(realpath -e -- "$home/$name" 2>/dev/null && echo .) || missing
+found=${found%?.}
 case $found in
-  "$home") folder=$home base=. ;;
-  *) folder=${found%/*} base=${found##*/} ;;
+  "$home") base=. ;;
+  "$home"/*) base=${found##*/} found=${found%/*} ;;
+  *) missing ;;
 esac
-cd -P -- "$folder" 2>/dev/null || failed missing "there is no $name in the scratch directory"
-case $(pwd -P)/ in "$home"/*) ;; *) failed missing "there is no $name in the scratch directory" ;; esac
+go_to "$found" || missing
 
 # Names in the archive are seen from scratch.
-inside=$(pwd -P) inside=${inside#"$home"} inside=${inside#/}
+inside=${here#"$home"} inside=${inside#/}
 prefix=$(printf '%s' "${inside:+$inside/}" | sed 's/[|&\\]/\\&/g')
 tar -czf "$packed" --transform "s|^\./|$prefix|S" -- "./$base" 2>"$packed.problem"
 # 1: a file changed as it was read.
 [ "$?" -le 1 ] || failed tarball "$(cat "$packed.problem")"
 
+# A store that takes less than this is as good as away: at a few bytes a second it would hold a worker's place for hours.
 for pause in 1 2 0; do
-  code=$(printf '%s\n' "$url" | curl -q -sS -g -K - --connect-timeout 30 --speed-limit 1 --speed-time 60 \
+  code=$(printf '%s\n' "$url" | curl -q -sS -g -K - --connect-timeout 30 --speed-limit 1000 --speed-time 60 \
     -T "$packed" -o /dev/null -w '%{http_code}' 2>"$packed.problem")
   status=$?
   case $status:$code in

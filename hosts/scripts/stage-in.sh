@@ -9,6 +9,7 @@ set -u
 umask 022
 . "${0%/*}/processes.sh"
 . "${0%/*}/mounts.sh"
+. "${0%/*}/folders.sh"
 . "${0%/*}/transfers.sh"
 . "${0%/*}/inputs.sh"
 . "${0%/*}/unpack.sh"
@@ -49,8 +50,9 @@ download() { # FILE; three attempts, as far as another could help
       return
       ;;
   esac
+  # A source that gives less than this is as good as away: at a few bytes a second it would hold a worker's place for hours.
   for pause in 1 2 0; do
-    code=$(printf '%s\n' "$url" | curl -q -sS -L -g --proto =http,https -K - --connect-timeout 10 --speed-limit 1 --speed-time 60 \
+    code=$(printf '%s\n' "$url" | curl -q -sS -L -g --proto =http,https -K - --connect-timeout 10 --speed-limit 1000 --speed-time 60 \
       -o "$1" -w '%{http_code}' 2>"$work.problem")
     status=$?
     if [ "$status" = 0 ]; then

@@ -7,6 +7,7 @@ set -u
 umask 022
 . "${0%/*}/processes.sh"
 . "${0%/*}/mounts.sh"
+. "${0%/*}/folders.sh"
 . "${0%/*}/transfers.sh"
 
 run=runs/$1
@@ -24,8 +25,24 @@ failed() { # CAUSE DETAIL
 
 # within NAME: sets `found` to the real path, where that lies in scratch: a link out of it leads to nothing here.
 within() {
-  found=$(realpath -e -- "$home/$1" 2>/dev/null) || return 1
+  found=$(realpath -e -- "$home/$1" 2>/dev/null && echo .) || return 1
+  found=${found%?.}
   case $found in "$home" | "$home"/*) ;; *) return 1 ;; esac
+}
+
+# hold NAME: the file itself as `packed`, as its name may be another's a moment later. Fails with 2 where it can't be had.
+hold() {
+  rm -f "$packed"
+  within "$1" && [ -f "$found" ] || return 1
+  (
+    go_to "${found%/*}" || exit 1
+    file=./${found##*/}
+    ln -P "$file" "$packed" 2>/dev/null && exit
+    # Not every file system has hard links. What may be a pipe by now is not waited for.
+    [ -f "$file" ] && [ ! -L "$file" ] || exit 1
+    dd "if=$file" "of=$packed" iflag=nofollow,nonblock bs=1M status=none 2>"$packed.problem" || exit 2
+  ) || return
+  [ -f "$packed" ] && [ ! -L "$packed" ]
 }
 
 upload() { # FILE
@@ -39,8 +56,9 @@ upload() { # FILE
       return
       ;;
   esac
+  # A store that takes less than this is as good as away: at a few bytes a second it would hold a worker's place for hours.
   for pause in 1 2 0; do
-    code=$(printf '%s\n' "$url" | curl -q -sS -g -K - --connect-timeout 120 --speed-limit 1 --speed-time 120 \
+    code=$(printf '%s\n' "$url" | curl -q -sS -g -K - --connect-timeout 120 --speed-limit 1000 --speed-time 120 \
       -T "$1" -o /dev/null -w '%{http_code}' 2>"$packed.problem")
     status=$?
     case $status:$code in
@@ -60,10 +78,16 @@ upload_file() { # PATTERN
   matches=$(cd "$home" && for match in $1; do printf '%s\n' "$match"; done)
   unset IFS
   while IFS= read -r match; do
-    within "$match" && [ -f "$found" ] || continue
-    # In the user's own storage it is found by its name, not by the pattern.
-    case $url in 'stored '*"$1") url=${url%"$1"}$match ;; esac
-    upload "$found"
+    hold "$match"
+    case $? in
+      0)
+        # In the user's own storage it is found by its name, not by the pattern.
+        case $url in 'stored '*"$1") url=${url%"$1"}$match ;; esac
+        upload "$packed"
+        ;;
+      1) continue ;;
+      *) failed upload "$(tail -c 400 "$packed.problem")" ;;
+    esac
     return
   done <<END
 $matches
@@ -72,11 +96,20 @@ END
 }
 
 upload_directory() { # NAME
-  name=${1%/}
-  within "$name" && [ -d "$found" ] || { failed tarball "no folder $1"; return; }
-  tar -czf "$packed" -C "$home" -- "$name/" 2>"$packed.problem"
-  # 1: a file changed as it was read.
-  if [ "$?" -gt 1 ]; then failed tarball "$(tail -c 400 "$packed.problem")"; else upload "$packed"; fi
+  within "$1" && [ -d "$found" ] || { failed tarball "no folder $1"; return; }
+  # Members are named as the folder was asked for.
+  name=$(printf '%s' "${1%/}" | sed 's/[|&\\]/\\&/g')
+  rm -f "$packed"
+  (
+    go_to "$found" || exit 3
+    exec tar -czf "$packed" --transform "s|^\.|${name:-.}|S" . 2>"$packed.problem"
+  )
+  case $? in
+    # 1: a file changed as it was read.
+    0 | 1) upload "$packed" ;;
+    3) failed tarball "no folder $1" ;;
+    *) failed tarball "$(tail -c 400 "$packed.problem")" ;;
+  esac
 }
 
 while [ $# -gt 0 ]; do

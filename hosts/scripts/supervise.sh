@@ -10,6 +10,7 @@ set -u
 umask 022
 . "${0%/*}/processes.sh"
 . "${0%/*}/mounts.sh"
+. "${0%/*}/folders.sh"
 . "${0%/*}/container.sh"
 . "${0%/*}/inputs.sh"
 
@@ -26,9 +27,11 @@ already && exit
 [ ! -e "$run/killed" ] || { echo killed; exit; }
 [ -e "$run/$image" ] || [ -e "images/$image" ] || { echo imageMissing; exit; }
 problem=$(mkdir -p "$run/home" "$run/tmp" "$task" 2>&1) || { echo "failed $problem"; exit; }
-# A hard link: the image lives on for this run when the cache drops it.
-[ -e "$run/$image" ] || ln "images/$image" "$run/$image" 2>/dev/null ||
-  [ -e "$run/$image" ] || cp "images/$image" "$run/$image" 2>/dev/null || { echo imageMissing; exit; }
+# A hard link: the image lives on for this run when the cache drops it. A copy, where there are none, has its name when it
+# is whole.
+[ -e "$run/$image" ] || ln "images/$image" "$run/$image" 2>/dev/null || [ -e "$run/$image" ] ||
+  { cp "images/$image" "$run/$image.$$" && mv "$run/$image.$$" "$run/$image"; } 2>/dev/null ||
+  { rm -f "$run/$image.$$"; echo imageMissing; exit; }
 
 case $image in
   *.podman | *.docker)
@@ -44,8 +47,6 @@ case $image in
     ;;
 esac
 
-newline='
-'
 launch= complete=
 while IFS= read -r line; do
   [ "$line" != "$boundary" ] || { complete=1; break; }
@@ -60,6 +61,10 @@ if [ ! -e "$run/prepared" ]; then
   : >"$run/prepared"
 fi
 exec </dev/null
+
+# What is called from here on needs no locale, and starts faster without one.
+locale=${LC_ALL-}
+export LC_ALL=C
 
 # Room for the result is taken before the task can fill the disk.
 { printf '%512s\n' '' >"$task/exit.new"; } 2>/dev/null || { echo 'failed no space left on the machine'; exit; }
@@ -79,41 +84,72 @@ set -C
 }
 set +C
 main_ticks=$ticks
-echo "started $at"
+# The claim is made: the task is run also when nobody is left to hear it.
+trap '' PIPE
+echo "started $at" 2>/dev/null
+trap - PIPE
 exec >/dev/null 2>&1
 
-# open_copy: with COPY, two processes take what the task writes to the job's stdout and to the file. dd, standing in the
-# file's folder, never follows a link that the job may put there meanwhile. Fails when the file is none of scratch.
+# open_streams: the task writes into pipes. What it opens anew as /dev/stdout or /dev/stderr, if that were the file, would be
+# emptied by that. Both ends are open before anybody reads or writes: then nobody waits for the other, or misses its words.
+open_streams() {
+  mkfifo "$task/out" "$task/err" || return 1
+  exec 8<>"$task/out" 9<>"$task/err" 4<"$task/out" 5<"$task/err"
+  { exec <&4 >&6 4<&- 5<&- 8>&- 9>&-; keep; } &
+  follow_stream
+  { exec <&5 >&7 4<&- 5<&- 8>&- 9>&-; keep; } &
+  follow_stream
+  exec 4<&- 5<&-
+}
+
+# keep: what comes is written as it comes. Where there is no room for it, it is dropped, and what comes later may find room
+# again: the task goes on.
+keep() {
+  until cat; do timeout 1 cat >/dev/null; done
+}
+
+# follow_stream: the process that was just started takes what the task writes.
+follow_stream() { ! ticks_of "$!" || streams="$streams $!.$ticks"; }
+
+# open_copy: with COPY, what the task writes goes to the job's stdout and to the file. dd, standing in the file's folder,
+# never follows a link that the job may put there meanwhile. Fails when the file is none of scratch.
 open_copy() {
   name=$(printf '%s' "$copy" | base64 -d && echo .) || return 1
   name=${name%.}
-  case $name in */*) folder=${name%/*} ;; *) folder=. ;; esac
-  name=${name##*/}
-  case $name in '' | . | ..) return 1 ;; esac
-  inside "$folder" || return 1
-  [ ! -L "$inside/$name" ] && { [ ! -e "$inside/$name" ] || [ -f "$inside/$name" ]; } || return 1
+  folder=$(enter_above "$PWD/$run/home" "$name" make && printf '%s.' "$here") || return 1
+  folder=${folder%.} name=${name##*/}
+  [ ! -L "$folder/$name" ] && { [ ! -e "$folder/$name" ] || [ -f "$folder/$name" ]; } || return 1
   mkfifo "$task/written" "$task/copied" || return 1
-  tee -p "$task/copied" <"$task/written" >&6 2>&7 &
-  writer=$!
-  ticks_of "$writer" && writer_ticks=$ticks
-  (cd -P "$inside" && exec dd "of=./$name" oflag=append,nofollow conv=notrunc bs=65536 status=none) \
-    <"$task/copied" >&7 2>&7 &
-  copier=$!
-  ticks_of "$copier" && copier_ticks=$ticks
+  exec 3<>"$task/written" 4<"$task/written"
+  tee -p "$task/copied" <&4 >&8 2>&7 3>&- 4<&- 8>&- 9>&- &
+  follow_stream
+  (go_to "$folder" && exec dd "of=./$name" oflag=append,nofollow conv=notrunc bs=65536 status=none) \
+    <"$task/copied" >&7 2>&7 3>&- 4<&- 8>&- 9>&- &
+  follow_stream
+  exec 4<&-
 }
 
-# close_copy: when the task is over, what it wrote is on its way still.
-close_copy() {
+# close_streams: when the task is over, what it wrote is on its way still. It may have left somebody who writes on.
+close_streams() {
   now
   patience=$((now + 1000))
-  while is_alive "$writer" "$writer_ticks" || is_alive "$copier" "$copier_ticks"; do
-    [ "$now" -lt "$patience" ] || { kill -KILL "$writer" "$copier" 2>/dev/null; break; }
-    sleep 0.02
-    now
+  for stream in $streams; do
+    reader=${stream%.*}
+    while is_alive "$reader" "${stream#*.}"; do
+      if [ "$now" -ge "$patience" ]; then
+        children=
+        { read -r children <"/proc/$reader/task/$reader/children"; } 2>/dev/null
+        # shellcheck disable=SC2086
+        kill -KILL "$reader" $children 2>/dev/null
+        break
+      fi
+      sleep 0.02
+      now
+    done
   done
 }
 
-# bound_output: cuts what goes beyond the bound. Ours are the descriptors the task inherits, so they tell where it is.
+# bound_output: cuts what goes beyond the bound. Who writes inherited our descriptors, so they tell where it is.
 bound_output() {
   for stream in 6:stdout 7:stderr; do
     position=0
@@ -128,7 +164,7 @@ watch_limits() {
   peak=0 runtime_kib=0 nap= verdict=0
   trap '[ -z "$nap" ] || kill "$nap" 2>/dev/null' USR1
   trap '[ -z "$nap" ] || kill "$nap" 2>/dev/null; tell_peak; exit "$verdict"' TERM
-  { read -r _ && read -r _ && read -r _ page _; } </proc/self/smaps
+  page_size
   now
   deadline=$((now + walltime * 100))
   for pause in 0.05 0.05 0.1 0.1 0.2 0.2 0.5 0.5; do watch_once "$pause"; done
@@ -203,15 +239,21 @@ tell_peak() {
   echo "$peak" >"$task/rss"
 }
 
-# weigh_shared: the same with shared pages divided among those who share them. Costs more, so only near a verdict.
+# weigh_shared: the same with shared pages divided among those who share them. Costs more, so only near a verdict. Of a
+# process that can't be asked, as one that just ended, counts what it has resident.
 weigh_shared() {
   shared_sum=0
   for process in $everyone; do
-    while read -r key kib _; do
-      [ "$key" != Pss: ] || { shared_sum=$((shared_sum + kib)); break; }
-    done 2>/dev/null <"/proc/$process/smaps_rollup" || return
-  done 2>/dev/null
-  [ "$shared_sum" -eq 0 ] || used=$shared_sum
+    share=
+    {
+      while read -r key kib _; do
+        [ "$key" != Pss: ] || { share=$kib; break; }
+      done <"/proc/$process/smaps_rollup"
+    } 2>/dev/null
+    [ -n "$share" ] || { add_up "$process"; share=$used; }
+    shared_sum=$((shared_sum + share))
+  done
+  used=$shared_sum
 }
 
 # end_task VERDICT GRACE: TERM once to each of the user's processes, KILL to everything after the grace.
@@ -235,12 +277,15 @@ end_task() {
   exit "$verdict"
 }
 
-cause=exited code=137 watcher= writer=
+cause=exited code=137 watcher= streams=
 exec 6>>"$run/stdout" 7>>"$run/stderr"
 trap '[ -z "$watcher" ] || kill -USR1 "$watcher" 2>/dev/null' TERM
 read -r uptime_start _ </proc/uptime
 if [ -e "$run/killed" ]; then
   cause=killed
+elif ! open_streams; then
+  echo 'no pipes for the output of the task could be made' >&7
+  code=255
 elif [ "$copy" != - ] && ! open_copy; then
   echo 'stdout of the task is no file in the scratch directory that could be written' >&7
   code=255
@@ -251,12 +296,14 @@ else
     echo "$self $ticks" >"$task/leader"
     # Somebody found this task without a supervisor and gave it up: it must not come to life now.
     [ ! -e "$task/lost" ] || exit 137
-    if [ -n "$writer" ]; then exec >"$task/written" 2>&1; else exec >&6 2>&7; fi
-    exec 6>&- 7>&-
+    if [ "$copy" = - ]; then exec >"$task/out" 2>"$task/err"; else exec >"$task/written" 2>&1; fi
+    exec 3>&- 6>&- 7>&- 8>&- 9>&-
+    if [ -n "$locale" ]; then LC_ALL=$locale; else unset LC_ALL; fi 2>/dev/null
     export ENGINE_CPU_FILE="$task/cpu"
     eval "$launch"
   ) &
   leader=$!
+  exec 3>&- 8>&- 9>&-
   ticks_of "$leader"
   leader_ticks=$ticks
   trap '' USR1
@@ -281,7 +328,7 @@ else
   case $verdict in 1 | 11) cause=walltime ;; 2 | 12) cause=memory ;; 3 | 13) cause=killed ;; esac
   case $verdict in 11 | 12 | 13) code=137 ;; esac
   if [ "$code" -ge 128 ] || [ "$cause" != exited ]; then end_family "$run" "$leader" "$leader_ticks"; fi
-  [ -z "$writer" ] || close_copy
+  close_streams
   bound_output
 fi
 read -r uptime_end _ </proc/uptime

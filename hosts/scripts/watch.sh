@@ -40,7 +40,10 @@ for watch in watches/*; do
 done
 ticks_of "$ear"
 mark=watches/$ear.$ticks
+exec 5</dev/null
 : >"$mark"
+# What the one who removes beside us has to tell.
+[ ! -e "$mark" ] || exec 5<"$mark"
 trap 'rm -f "$mark"; kill "$ear" 2>/dev/null; exit 0' EXIT
 trap 'exit 0' TERM HUP INT PIPE
 # Containers whose launches came to an end that nobody saw.
@@ -78,22 +81,22 @@ tell_task() {
   fi
 }
 
+# The sizes come last: whoever is told that a task ended is told of everything that it wrote.
 tell_runs() {
   set -- "runs/$deployment"-*/
   [ -d "$1" ] || return
+  for run in "$@"; do
+    name=${run#runs/}
+    echo "run ${name%/}"
+    for task in "${run}tasks/"*; do tell_task "$task"; done
+  done
   # One fork tells the sizes of all streams.
-  set -- "$@"
   sizes=
   for run in "$@"; do
     [ ! -e "${run}stdout" ] || sizes="$sizes ${run}stdout ${run}stderr"
   done
   # shellcheck disable=SC2086
   [ -z "$sizes" ] || stat -c 'size %n %s' $sizes 2>/dev/null
-  for run in "$@"; do
-    name=${run#runs/}
-    echo "run ${name%/}"
-    for task in "${run}tasks/"*; do tell_task "$task"; done
-  done
 }
 
 # storage_is_gone TOKEN: if it is not, it is seen to. That may take its time, which nobody here is kept waiting for: the
@@ -104,7 +107,8 @@ storage_is_gone() {
   return 1
 }
 
-remove_run() {
+# end_run TOKEN: ends what goes on for a run. `over` has its folder when nothing does.
+end_run() {
   run=runs/$1
   [ -d "$run" ] || return
   running=
@@ -114,26 +118,70 @@ remove_run() {
   [ -z "$running" ] || sh "$scripts/kill.sh" "$1" 0 keep || return
   end_transfers "$run"
   [ ! -d "$run/mounts" ] || storage_is_gone "$1" || return
-  # Never into another file system: what is mounted there is not ours to remove.
-  rm -rf --one-file-system "$run" 2>/dev/null && return
-  # Folders the job left without write permission.
-  chmod -R u+rwX "$run" 2>/dev/null
-  rm -rf --one-file-system "$run" || echo "could not remove $run"
+  # What is mounted there is not ours to remove.
+  ! holds_mounts "$run" || { echo "could not remove $run: something is mounted in it"; return; }
+  over="$over $run"
 }
 
+# discard RUN...: at once where that is quick, so that the answer tells how it went. What takes longer is put aside and
+# goes beside other work, for nobody else is answered meanwhile.
+discard() {
+  timeout 1 rm -rf --one-file-system "$@" 2>/dev/null && return
+  status=$? aside=
+  for run; do
+    [ -d "$run" ] || continue
+    folder=removed/${run#runs/}.0.$$
+    if problem=$(mv -T "$run" "$folder" 2>&1); then aside="$aside $folder"; else echo "could not remove $run: $problem"; fi
+  done
+  if [ "$status" != 124 ] && [ -n "$aside" ]; then
+    # shellcheck disable=SC2086
+    timeout 1 sh "$scripts/discard.sh" $aside </dev/null 2>/dev/null
+    status=$?
+  fi
+  now
+  if [ "$status" = 124 ]; then retry_at=$now; else retry_at=$((now + pause)); fi
+  discard_rest
+}
+
+# discard_rest: what took longer, and what others left who are gone. By one process at a time; what that can't remove it
+# tries again, more and more seldom, and tells in our mark.
+discarder= discarder_ticks= retry_at=0 pause=3000
+discard_rest() {
+  set -- removed/*
+  [ -d "$1" ] || { pause=3000; return; }
+  now
+  [ "$now" -ge "$retry_at" ] && ! is_alive "$discarder" "$discarder_ticks" || return
+  setsid sh "$scripts/discard.sh" </dev/null >>"$mark" 2>/dev/null &
+  discarder=$!
+  ticks_of "$discarder"
+  discarder_ticks=$ticks retry_at=$((now + pause))
+  [ "$pause" -ge 360000 ] || pause=$((pause * 2))
+}
+
+[ -d removed ] || mkdir removed
+discard_rest
 echo "boot $boot"
 echo .
 while read -r command first second third fourth; do
   kill -USR2 "$ear" 2>/dev/null
   case $command in
-    list) tell_runs ;;
+    list)
+      tell_runs
+      discard_rest
+      ;;
     # RUN STREAM OFFSET BYTES; as base64, so that what a task writes can never be taken for a frame.
     read)
       dd "if=runs/$first/$second" bs=65536 iflag=skip_bytes,count_bytes "skip=$third" "count=$fourth" status=none \
         2>/dev/null | base64 -w 0
       echo
       ;;
-    remove) for name in $first $second $third $fourth; do remove_run "$name"; done ;;
+    remove)
+      while IFS= read -r problem <&5; do echo "$problem"; done
+      over=
+      for name in $first $second $third $fourth; do end_run "$name"; done
+      # shellcheck disable=SC2086
+      [ -z "$over" ] || discard $over
+      ;;
     ping) ;;
     *) echo "unknown $command" ;;
   esac

@@ -143,7 +143,7 @@ function inWorkDirectory(root: string, folder = root): Found[] {
   return entriesOf(folder).flatMap((entry) => {
     const path = join(folder, entry.name);
     const name = relative(root, path);
-    if (entry.isDirectory() && !/^(runs|images\/tmp)\//.test(name)) return inWorkDirectory(root, path);
+    if (entry.isDirectory() && !/^(runs|removed|images\/tmp)\//.test(name)) return inWorkDirectory(root, path);
     const isKept = kept.some((each) => each.test(name)) && !temporary.test(name);
     return [{ path, isOurs: isKept || isWatchAlive(name), isImage: /\.(sif|udocker)$/.test(name) }];
   });

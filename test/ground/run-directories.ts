@@ -1,4 +1,4 @@
-/** The run folder of the stack's local site. */
+/** The folders of the stack's local site that hold runs. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { parse } from 'yaml';
@@ -6,12 +6,17 @@ import type { Stack } from '../../scripts/stack/stack.ts';
 
 type Configured = Pick<Stack, 'configFile'>;
 
-export function runFolder({ configFile }: Configured): string {
+function siteFolder({ configFile }: Configured): string {
   const { sites } = parse(readFileSync(configFile, 'utf8')) as { sites: { workDirectory: string }[] };
-  return join(sites[0]!.workDirectory, 'runs');
+  return sites[0]!.workDirectory;
 }
 
+export const runFolder = (stack: Configured): string => join(siteFolder(stack), 'runs');
+
+/** Also those that are still being removed. */
 export function runDirectories(stack: Configured): string[] {
-  const folder = runFolder(stack);
-  return existsSync(folder) ? readdirSync(folder) : [];
+  return ['runs', 'removed'].flatMap((name) => {
+    const folder = join(siteFolder(stack), name);
+    return existsSync(folder) ? readdirSync(folder) : [];
+  });
 }

@@ -49,12 +49,14 @@ export async function startApi(
     secretsKeys?: string[];
     maxBodyBytes?: number;
     answerWithinMs?: number;
+    statementTimeoutMs?: number;
     notifications?: ApiDependencies['config']['notifications'];
   } = {},
 ): Promise<TestApi> {
   const postgres = await startPostgres();
   await migrateDatabase(postgres.url);
-  const connection = connect(postgres.url, { poolSize: 8 });
+  const { statementTimeoutMs } = options;
+  const connection = connect(postgres.url, { poolSize: 8, ...(statementTimeoutMs ? { statementTimeoutMs } : {}) });
   const directory = mkdtempSync(join(tmpdir(), 'prominence-objects-'));
   const store = createLocalStore({ directory, publicUrl: 'http://localhost', signingKey });
   await store.ensureReady();

@@ -5,7 +5,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { issueToken } from '../../../api/auth/tokens.ts';
 import type { IssuerConfig } from '../../../config/config.ts';
 import { pickPort } from '../../../scripts/stack/ports.ts';
-import { clientOf, job, signingKey, startApi, type TestApi } from './api.ts';
+import { clientOf, job, signingKey, startApi, type Client, type TestApi } from './api.ts';
 
 /** An OpenID provider: discovery, keys and userinfo over HTTP. */
 class Provider {
@@ -89,6 +89,7 @@ afterAll(async () => {
   await Promise.all([api.close(), byKeys.stop(), byUserinfo.stop()]);
 });
 
+const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
 const ask = (authorization?: string) =>
   clientOf(api.app, authorization ? { Authorization: authorization } : {}).get('/jobs');
 const refused = { status: 401, json: { error: 'Authentication failure' } };
@@ -133,11 +134,11 @@ describe('our own tokens', () => {
       own({ exp: later }),
       own({ username: 'anna', exp: later }, 'HS512'),
       own({ username: 'anna', exp: later, iss: 'elsewhere' }),
+      ...[5, null, [], {}, true, '', '/'.repeat(10_000)].map((iss) => own({ username: 'anna', exp: later, iss })),
       new SignJWT({ username: 'anna' }).setProtectedHeader({ alg: 'HS256' }).setExpirationTime('1h').sign(secret),
       issueToken('another key that is long enough for HS256', { username: 'anna', expiresSeconds: 60 }),
     ]);
     for (const token of bad) expect(await ask(`Bearer ${token}`)).toMatchObject(refused);
-    const part = (value: unknown) => Buffer.from(JSON.stringify(value)).toString('base64url');
     const unsigned = `${part({ alg: 'none' })}.${part({ iss: 'prominence', username: 'anna', exp: later })}.`;
     expect(await ask(`Bearer ${unsigned}`)).toMatchObject(refused);
   });
@@ -249,6 +250,11 @@ describe('tokens of a provider, by userinfo', () => {
     expect(await ask(`Bearer ${byUserinfo.revoked}`)).toMatchObject(refused);
     const over = await byUserinfo.token({ exp: Math.floor(Date.now() / 1000) - 5 });
     expect(await ask(`Bearer ${over}`)).toMatchObject(refused);
+    for (const exp of ['soon', {}]) {
+      const claims = { iss: byUserinfo.url, aud: 'prominence-api', exp };
+      const endless = `${part({ alg: 'none' })}.${part(claims)}.`;
+      expect(await ask(`Bearer ${endless}`)).toMatchObject(refusedFor('the token has expired'));
+    }
     expect(await ask(`Bearer ${await byUserinfo.token({ aud: 'other' })}`)).toMatchObject(refused);
   });
 });
@@ -262,4 +268,61 @@ test('a provider that is away is told, and taken up when it is back', async () =
   await away.start();
   expect((await ask(authorization)).status).toBe(200);
   await away.stop();
+});
+
+describe('several issuers', () => {
+  const [first, second] = [new Provider(), new Provider()];
+  let several: TestApi;
+  beforeAll(async () => {
+    await Promise.all([first.start(), second.start()]);
+    const claims = { owner: 'preferred_username', groups: 'groups', email: 'email', entitlements: 'entitlements' };
+    several = await startApi({
+      issuers: [
+        { issuer: first.url, verify: 'jwks', claims },
+        {
+          issuer: second.url,
+          verify: 'jwks',
+          claims,
+          ownerPrefix: 'b:',
+          groupPrefix: 'b:',
+          requiredEntitlements: { vo: ['role=member'] },
+        },
+      ],
+    });
+  });
+  afterAll(() => Promise.all([several.close(), first.stop(), second.stop()]));
+
+  const as = async (provider: Provider, claims: Record<string, unknown>) =>
+    clientOf(several.app, {
+      Authorization: `Bearer ${await provider.token({ entitlements: 'role=member', ...claims })}`,
+    });
+
+  test('users of the same name are two users, and so are groups', async () => {
+    const submit = async (client: Client) => (await client.post('/jobs', job())).json.id as number;
+    const [one, other] = [
+      await as(first, { preferred_username: 'alice', groups: ['lab'] }),
+      await as(second, { preferred_username: 'alice', groups: ['lab', '/lab/sub'] }),
+    ];
+    const ids = [await submit(one), await submit(other)];
+    expect(await several.connection.sql`select owner, groups from jobs where id = any(${ids}) order by id`).toEqual([
+      { owner: 'alice', groups: ['lab'] },
+      { owner: 'b:alice', groups: ['b:lab', 'b:lab/sub'] },
+    ]);
+    expect((await one.get('/jobs')).json).toMatchObject([{ id: ids[0] }]);
+    expect((await other.get('/jobs')).json).toMatchObject([{ id: ids[1] }]);
+    const member = await submit(await as(second, { preferred_username: 'bob', groups: [] }));
+    expect(await several.connection.sql`select groups from jobs where id = ${member}`).toEqual([{ groups: ['b:vo'] }]);
+  });
+
+  test('a name that reads like one of another issuer is refused', async () => {
+    const client = await as(first, { preferred_username: 'b:alice' });
+    expect(await client.get('/jobs')).toMatchObject(refusedFor('the user name begins like those of another issuer'));
+    expect((await (await as(second, { preferred_username: 'b:alice' })).get('/jobs')).status).toBe(200);
+  });
+
+  test('a prefix makes no name usable, and none too long', async () => {
+    for (const name of ['', '..', 'x'.repeat(255), { toString: 1 }]) {
+      expect(await (await as(second, { preferred_username: name })).get('/jobs')).toMatchObject(refused);
+    }
+  });
 });

@@ -29,13 +29,19 @@ const idsOf = async (client: Client, path: string): Promise<number[]> => {
 };
 
 describe('DELETE', () => {
-  test('marks unfinished jobs and tells Temporal once, however often it is asked', async () => {
+  test('marks unfinished jobs and tells Temporal, once at a time however often it is asked', async () => {
     const id = await create(anna);
     expect(await anna.delete(`/jobs/${id}`)).toMatchObject({ status: 200, json: {} });
     expect(await anna.delete(`/jobs/${id}`)).toMatchObject({ status: 200, json: {} });
     expect(
       await api.connection.sql`select target, payload from outbox where kind = 'deleteJob' and target = ${`job-${id}`}`,
     ).toEqual([{ target: `job-${id}`, payload: { jobId: id } }]);
+    // It was sent, and the job is still there.
+    await api.connection.sql`delete from outbox where kind = 'deleteJob'`;
+    await anna.delete(`/jobs/${id}`);
+    expect(await api.connection.sql`select target from outbox where kind = 'deleteJob'`).toHaveLength(1);
+    const events = await api.connection.sql`select kind from job_events where job_id = ${id} order by id`;
+    expect(events.map(({ kind }) => kind as string)).toEqual(['created', 'deleteRequested']);
     expect((await anna.get('/jobs')).json).toMatchObject([{ id, status: 'pending', deletionRequested: true }]);
     expect((await anna.get(`/jobs/${id}`)).json).toMatchObject([{ statusDetail: expect.stringContaining('Deletion') }]);
   });

@@ -82,6 +82,32 @@ test('answers are as the document has them, and its examples are accepted', asyn
   expectValid((await api.anonymous.get('/jobs')).json, answerOf('/v1/jobs', 'get', 401));
 });
 
+test('limits are told as they are kept', async () => {
+  const client = await api.as('anna');
+  const sweepOf = (name: string) => ({
+    jobs: [job({ name: 'a' })],
+    factories: [{ name: 'f', type: 'zip', jobs: ['a'], parameters: [{ name, values: [1] }] }],
+  });
+  const labels = (count: number) => Object.fromEntries(Array.from({ length: count }, (_, i) => [`k${i}`, 'v']));
+  for (const [path, description, isOne] of [
+    ['/jobs', job({ labels: labels(100) }), true],
+    ['/jobs', job({ labels: labels(101) }), false],
+    ['/jobs', job({ artifacts: Array(1001).fill({ url: 'https://example.org' }) }), false],
+    ['/jobs', job({ outputFiles: ['x'.repeat(2000)] }), true],
+    ['/jobs', job({ outputFiles: ['x'.repeat(2001)] }), false],
+    ['/workflows', sweepOf('x'.repeat(128)), true],
+    ['/workflows', sweepOf('x'.repeat(129)), false],
+  ] as const) {
+    const schema = document.components.schemas[path === '/jobs' ? 'JobDescription' : 'WorkflowDescription'];
+    const { status, json } = await client.post(path, description);
+    expect(status === 201, JSON.stringify(json)).toBe(isOne);
+    expect(problems(description, schema) === undefined, JSON.stringify(json)).toBe(isOne);
+    if (!isOne) expectValid(json, document.paths[`/v1${path}`].post.responses[400].content['application/json'].schema);
+  }
+  const { json } = await client.post('/workflows?dryrun', sweepOf('x'));
+  expectValid(json, document.paths['/v1/workflows'].post.responses[200].content['application/json'].schema);
+});
+
 test('notifications and selections are told as they are understood', async () => {
   const client = await api.as('anna');
   const { JobDescription, WorkflowDescription, JobSelection } = document.components.schemas;
@@ -112,6 +138,8 @@ test('notifications and selections are told as they are understood', async () =>
     [{ jobs: [] }, false],
     [{ status: 'idle' }, false],
     [{ instances: -1 }, false],
+    [{ instances: Array(1000).fill(7).join(',') }, true],
+    [{ instances: Array(1001).fill(7).join(',') }, false],
     [{ job: 'a' }, false],
   ] as const) {
     const { status, json } = await client.request('PUT', `/workflows/${id}/cancel`, {

@@ -2,6 +2,7 @@ import type { AddressInfo } from 'node:net';
 import { serve, type ServerType } from '@hono/node-server';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { issueToken } from '../../../api/auth/tokens.ts';
+import { connect } from '../../../db/connection.ts';
 import { job, signingKey, startApi, type Client, type TestApi } from './api.ts';
 
 let api: TestApi;
@@ -115,6 +116,23 @@ describe('while the database is away', () => {
       await expect.poll(async () => (await client.get('/jobs')).status, { timeout: 60_000 }).toBe(200);
     } finally {
       await hurried.close();
+    }
+  });
+
+  test('a statement that takes too long is ended, and the client may try again', async () => {
+    const hasty = await startApi({ statementTimeoutMs: 500 });
+    try {
+      const client = await hasty.as('anna');
+      const other = connect(hasty.postgres.url, { poolSize: 1 });
+      const answer = await other.sql.begin(async (tx) => {
+        await tx`lock table jobs in access exclusive mode`;
+        return client.get('/jobs?id=1');
+      });
+      await other.close();
+      expect(answer).toMatchObject({ status: 503, json: { error: expect.stringContaining('try again') } });
+      expect((await client.get('/jobs')).status).toBe(200);
+    } finally {
+      await hasty.close();
     }
   });
 

@@ -148,6 +148,18 @@ describe('a value marked as secret', () => {
     expect((await client.get('/kv/rotated?reveal=true')).text).toBe(secret);
   });
 
+  test('of a key that is gone can be set again, and nothing else', async () => {
+    const before = { db: api.connection.db, sealing: sealing(['a key of before that is gone by now']) };
+    const value = { value: Buffer.from(secret), asSecret: true, expected: { kind: 'any' as const } };
+    expect(await setValue(before, { owner: 'anna', key: 'orphan' }, value, 1000)).toBe('set');
+    const refusal = { status: 400, json: { error: expect.stringMatching(/no key any more .*: set it again$/) } };
+    expect(await client.get('/kv/orphan?reveal=true')).toMatchObject(refusal);
+    expect(await set(`orphan?prev=${secret}`, 'x')).toMatchObject(refusal);
+    expect(await client.get('/kv/orphan')).toMatchObject({ status: 200, text: '***' });
+    expect((await set('orphan', 'new')).status).toBe(201);
+    expect((await client.get('/kv/orphan?reveal=true')).text).toBe('new');
+  });
+
   test('is not stored at all where there is no key', async () => {
     const keyless = { db: api.connection.db, sealing: sealing([]) };
     const value = { value: Buffer.from(secret), asSecret: true, expected: { kind: 'any' as const } };

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { submitJob } from '../../../db/submissions.ts';
 import { parseJobDescription } from '../../../descriptions/job.ts';
+import { uploadKey } from '../../../storage/keys.ts';
 import { job, startApi, type Client, type TestApi } from './api.ts';
 
 let api: TestApi;
@@ -71,6 +72,12 @@ describe('POST /jobs', () => {
     expect(answer.json.error).toEqual(expect.any(String));
   });
 
+  test('answers no more than can be read to what is wrong in many places', async () => {
+    const answer = await anna.post('/jobs', { ['x'.repeat(900_000)]: Array.from({ length: 1000 }, () => '\0') });
+    expect(answer.status).toBe(400);
+    expect(answer.text.length).toBeLessThan(200_000);
+  });
+
   test('takes prototype names where names are free', async () => {
     const document = JSON.stringify(job()).replace('"cmd"', '"env":{"__proto__":"a","constructor":"b"},"cmd"');
     const { json } = await anna.post('/jobs', document);
@@ -113,6 +120,18 @@ describe('Idempotency-Key', () => {
     const [row] = await api.connection
       .sql`select count(*)::int as n from outbox where target = ${`job-${answers[0]?.json.id}`}`;
     expect(row).toEqual({ n: 1 });
+  });
+
+  test('stands for the first job also after its uploads are gone', async () => {
+    const own = uploadKey.own(`anna${counter}`, 'image.sif');
+    await api.store.folder.write(own, ReadableStream.from([Buffer.from('x')]));
+    const body = job({ tasks: [{ image: 'image.sif', runtime: 'singularity' }] });
+    const first = await post(anna, body, 'k');
+    expect(first.status).toBe(201);
+    await api.store.delete(own);
+    expect(await post(anna, body, 'k')).toMatchObject({ status: 201, json: { id: first.json.id } });
+    expect((await post(anna, { ...body, name: 'other' }, 'k')).status).toBe(409);
+    expect((await post(anna, body, 'another')).status).toBe(400);
   });
 
   test('does not look at the order of members, but at what they say', async () => {

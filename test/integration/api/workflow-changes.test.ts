@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { appendLogs } from '../../../db/logs.ts';
-import { startApi, type Client, type TestApi } from './api.ts';
-import { createWorkflow, finishWorkflow, idsOf } from './workflows.ts';
+import { issueToken } from '../../../api/auth/tokens.ts';
+import { clientOf, signingKey, startApi, type Client, type TestApi } from './api.ts';
+import { createWorkflow, finishWorkflow, idsOf, named } from './workflows.ts';
 
 let api: TestApi;
 let anna: Client;
@@ -20,7 +21,7 @@ beforeEach(async () => {
 });
 
 describe('DELETE', () => {
-  test('marks unfinished workflows and tells Temporal once, however often it is asked', async () => {
+  test('marks unfinished workflows and tells Temporal, once at a time however often it is asked', async () => {
     const id = await createWorkflow(anna);
     const before = api.wakeUps();
     for (let time = 0; time < 2; time += 1) {
@@ -123,6 +124,64 @@ describe('PUT', () => {
       expect(await anna.get(`${path}/stdout`)).toMatchObject({ status: 200, text: 'kept' });
     }
     expect((await anna.get(`/workflows/${id}`)).json).toMatchObject([{ progress: { done: 4, failed: 1 } }]);
+  });
+
+  const rerunSome = (id: number, selection: object, client = anna) =>
+    client.request('PUT', `/workflows/${id}`, {
+      body: JSON.stringify(selection),
+      headers: { 'Content-Type': 'application/json' },
+    });
+
+  test('a rerun of some keeps the address of their owner, whose token need not tell it again', async () => {
+    const token = await issueToken(signingKey, { username: 'mia', email: 'mia@example.org', expiresSeconds: 3600 });
+    const mia = clientOf(api.app, { Authorization: `Bearer ${token}` });
+    const id = await createWorkflow(mia);
+    await finishWorkflow(api.connection, id);
+    const { json } = await rerunSome(id, { jobs: 'point' }, await api.as('mia'));
+    expect(await api.connection.sql`select email from workflows where id = ${json.id}`).toEqual([
+      { email: 'mia@example.org' },
+    ]);
+    expect(await api.connection.sql`select distinct email from jobs where workflow_id = ${json.id}`).toEqual([
+      { email: 'mia@example.org' },
+    ]);
+  });
+
+  test('a rerun of some runs those whose numbers and states are selected', async () => {
+    const id = await createWorkflow(anna);
+    const { sql } = api.connection;
+    await finishWorkflow(api.connection, id, 'failed', ['merge']);
+    await sql`update jobs set succeeded = false where id = ${id + 3}`;
+    const again = async (selection: object) => {
+      const { status, json } = await rerunSome(id, selection);
+      if (status !== 200) return json.error as string;
+      const rows = await sql<{ node: number; instance: number }[]>`
+        select node, instance from jobs where workflow_id = ${json.id} and status = 'pending' order by id`;
+      return rows.map(({ node, instance }) => `${node}/${instance}`).join(' ');
+    };
+    expect(await again({ jobs: 'point' })).toBe('0/0 0/1 0/2 0/3');
+    expect(await again({ jobs: 'point', instances: '0-1,3,900000000-999999999' })).toBe('0/0 0/1 0/3');
+    expect(await again({ jobs: 'point', status: 'failed' })).toBe('0/2');
+    expect(await again({ jobs: 'point', status: ['failed', 'completed'], instances: '1-2' })).toBe('0/1 0/2');
+    expect(await again({ jobs: 'point', status: 'skipped' })).toBe('the selection has no job of the workflow');
+  });
+
+  test('a selection has so many ranges, which are kept once', async () => {
+    const id = await createWorkflow(anna, {
+      jobs: [...Array(900).keys()].map((i) => named(`j${i}`)),
+      factories: [],
+      dependencies: {},
+    });
+    await finishWorkflow(api.connection, id);
+    const ranges = (count: number) => Array.from({ length: count }, (_, i) => String(2 * i)).join(',');
+    const { status, json } = await rerunSome(id, { instances: ranges(1000) });
+    expect(status).toBe(200);
+    const [row] = await api.connection
+      .sql`select length(rerun_selection::text) as length from workflows where id = ${json.id}`;
+    expect(row!['length']).toBeLessThan(50_000);
+    expect(await rerunSome(id, { instances: ranges(1001) })).toMatchObject({
+      status: 400,
+      json: { error: 'instances must not be more than 1000 numbers and ranges' },
+    });
   });
 
   test('rerun is refused while the workflow is not at its end', async () => {

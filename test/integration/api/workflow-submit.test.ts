@@ -44,6 +44,19 @@ describe('POST /workflows', () => {
     });
   });
 
+  test('refuses more than an owner may have stored, and nobody else for it', async () => {
+    const id = await createWorkflow(anna);
+    await api.connection.sql`update workflows set total = 20000000, status = 'failed' where id = ${id}`;
+    const refused = {
+      status: 400,
+      json: { error: expect.stringMatching(/^your workflows have 20000000 jobs/) as string },
+    };
+    expect(await anna.post('/workflows', scan())).toMatchObject(refused);
+    expect(await anna.put(`/workflows/${id}/clone`)).toMatchObject(refused);
+    expect(await anna.put(`/workflows/${id}`)).toMatchObject(refused);
+    expect(await createWorkflow(ben)).toBeGreaterThan(id);
+  });
+
   test('tells the first problem in the words of upstream, and all of them beside it', async () => {
     expect(await anna.post('/workflows', { name: 'w', labels: 3 })).toMatchObject({
       status: 400,
@@ -135,6 +148,19 @@ describe('uploaded objects', () => {
       json: { error: 'Artifact lab/data-1.tgz does not exist' },
     });
   });
+
+  test('are looked for before all names are made', async () => {
+    const artifacts = Array.from({ length: 1000 }, (_, i) => ({ url: `no-$x-${i}` }));
+    const parameters = [{ name: 'x', start: 1, end: 100_000, step: 1 }];
+    const factories = [{ name: 'f', type: 'parameterSweep', jobs: ['point'], parameters }];
+    const begin = performance.now();
+    expect(await anna.post('/workflows?dryrun', { jobs: [named('point', { artifacts })], factories })).toMatchObject({
+      status: 400,
+      json: { error: 'Artifact no-1-0 does not exist' },
+    });
+    // With all names made first, it was many times that.
+    expect(performance.now() - begin).toBeLessThan(2000);
+  });
 });
 
 describe('Idempotency-Key', () => {
@@ -147,6 +173,18 @@ describe('Idempotency-Key', () => {
     expect(new Set(answers.map(({ json }) => json.id as number)).size).toBe(1);
     expect(await idsOf(anna, '/workflows')).toHaveLength(1);
     expect(await idsOf(anna, '/jobs')).toHaveLength(5);
+  });
+
+  test('stands for the first workflow also after its uploads are gone', async () => {
+    const own = uploadKey.own(`anna${counter}`, 'data.tgz');
+    await api.store.folder.write(own, ReadableStream.from([Buffer.from('x')]));
+    const body = scan({ jobs: [named('point', { artifacts: [{ url: 'data.tgz' }] }), named('merge')] });
+    const first = await post(anna, body, 'k');
+    expect(first.status).toBe(201);
+    await api.store.delete(own);
+    expect(await post(anna, body, 'k')).toMatchObject({ status: 201, json: { id: first.json.id } });
+    expect((await post(anna, { ...body, name: 'other' }, 'k')).status).toBe(409);
+    expect((await post(anna, body, 'another')).status).toBe(400);
   });
 
   test('is refused for another request, also for a job, and belongs to its owner', async () => {
@@ -184,6 +222,23 @@ describe('a dry run', () => {
     expect(json.nodes[1]).not.toHaveProperty('instances');
     expect(await idsOf(anna, '/workflows')).toEqual([]);
     expect(await idsOf(anna, '/jobs')).toEqual([]);
+  });
+
+  test('has few examples of what is long', async () => {
+    const tasks = [{ image: 'busybox', runtime: 'singularity', cmd: `echo $x ${'y'.repeat(800_000)}` }];
+    const { text, json } = await anna.post(
+      '/workflows?dryrun',
+      scan({ jobs: [named('point', { tasks }), named('merge')] }),
+    );
+    expect(json.nodes[0]).toMatchObject({ count: 4 });
+    expect(json.nodes[0].instances).toHaveLength(4);
+    expect(text.length).toBeLessThan(4_000_000);
+    const factories = [{ name: 'f', type: 'repeat', jobs: ['point', 'merge'], number: 300 }];
+    const more = await anna.post(
+      '/workflows?dryrun',
+      scan({ jobs: [named('point', { tasks }), named('merge')], factories }),
+    );
+    expect(more.json.nodes.map(({ instances }: { instances: unknown[] }) => instances.length)).toEqual([4, 100]);
   });
 
   test('shows at most 100 of a node, and checks as a submit does', async () => {

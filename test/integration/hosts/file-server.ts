@@ -10,6 +10,8 @@ export interface FileServer {
   url(path: string): string;
   /** Answer the next requests for a path with these status codes, one each. */
   failWith(path: string, ...codes: number[]): void;
+  /** Answer the next request for a path with two bytes a second, without an end. */
+  drip(path: string): void;
   close(): Promise<void>;
 }
 
@@ -17,6 +19,7 @@ export async function startFileServer(address: string): Promise<FileServer> {
   const files = new Map<string, Buffer>();
   const requests: string[] = [];
   const failures = new Map<string, number[]>();
+  const dripping = new Set<string>();
 
   const answer = async (request: IncomingMessage, response: ServerResponse) => {
     const path = decodeURIComponent(new URL(request.url ?? '/', 'http://server').pathname.slice(1));
@@ -27,6 +30,10 @@ export async function startFileServer(address: string): Promise<FileServer> {
     const content = files.get(path);
     if (failure !== undefined) {
       response.writeHead(failure).end();
+    } else if (dripping.delete(path)) {
+      response.writeHead(200, { 'content-length': 1_000_000 });
+      const drops = setInterval(() => response.write('xx'), 1000);
+      response.once('close', () => clearInterval(drops));
     } else if (request.method === 'PUT') {
       files.set(path, Buffer.concat(chunks));
       response.writeHead(200).end();
@@ -44,6 +51,7 @@ export async function startFileServer(address: string): Promise<FileServer> {
     files,
     requests,
     url: (path) => `http://${address}:${port}/${encodeURIComponent(path)}?X-Signature=a%2Fb"c&x=[1]`,
+    drip: (path) => void dripping.add(path),
     failWith: (path, ...codes) => failures.set(path, codes),
     async close() {
       server.closeAllConnections();

@@ -5,7 +5,7 @@ import { getuid } from 'node:process';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runToken } from '../../../domain/runs.ts';
 import type { MachineWatch, PulledImage } from '../../../hosts/machine.ts';
-import { deployment, launchOf, newRun, pullBusybox, resultOf, sh } from './runs.ts';
+import { deployment, launchOf, newRun, output, pullBusybox, resultOf, sh } from './runs.ts';
 import { localTransport, localTransportAt, type Transport } from './transports.ts';
 
 describe.runIf(getuid?.() === 0)('a machine with a small disk', () => {
@@ -48,9 +48,15 @@ describe.runIf(getuid?.() === 0)('a machine with a small disk', () => {
     expect(await resultOf(watch, slow)).toMatchObject({ cause: 'walltime' });
     await transport.machine.killRun(slow, 0);
     await watch.remove([slow]);
+  });
+
+  it('lets a task go on whose output finds no room, and keeps what it writes when there is room again', async () => {
     const flood = newRun();
-    await transport.machine.startTask(flood, launchOf(image, sh('cat /dev/zero; exit 7')));
+    const line = `echo before; ${fill} 2>/dev/null; head -c 100000000 /dev/zero; rm big; sleep 2; echo after; exit 7`;
+    await transport.machine.startTask(flood, launchOf(image, sh(line)));
     expect(await resultOf(watch, flood)).toMatchObject({ exitCode: 7 });
+    const kept = (await output(watch, flood)).replaceAll('\0', '');
+    expect(kept).toBe('before\nafter\n');
     await watch.remove([flood]);
   });
 

@@ -61,6 +61,92 @@ export function describeOutput(name: string, open: () => Promise<Transport>): vo
       ).toBe('mine\n');
     });
 
+    it("makes and writes nothing in others' runs for a task whose stdout leads there", async () => {
+      const [victim, run] = [newRun(), newRun()];
+      for (const each of [victim, run]) {
+        await transport.machine.startTask(each, launchOf(image, sh('echo mine > result')));
+        await resultOf(watch, each);
+      }
+      await inScratch(
+        run,
+        `x=$(printf 'x\n.') && mkdir "\${x%.}" && ln -s "\${x%.}" data && ln -s ../../${runToken(victim)}/home x &&
+         ln -s ../../${runToken(victim)} other`,
+      );
+      const start = (stdoutFile: string, taskIndex: number) =>
+        transport.machine.startTask(run, launchOf(image, sh('echo ran'), { stdoutFile, taskIndex }));
+      await start('other/killed/out', 1);
+      expect(await resultOf(watch, run, 1)).toMatchObject({ exitCode: 255 });
+      await start('data/result', 2);
+      expect(await resultOf(watch, run, 2)).toMatchObject({ exitCode: 0 });
+      expect(await inScratch(victim, 'cat result; ls -d ../killed 2>/dev/null')).toBe('mine\n');
+      // The folder has that name, and is the job's own.
+      expect(await inScratch(run, 'cat x?/result')).toBe('ran\n');
+    });
+
+    it('tells of the end of a task only together with all that it wrote', async () => {
+      const run = newRun();
+      const directory = `runs/${runToken(run)}`;
+      await transport.machine.startTask(run, launchOf(image, sh('while [ ! -e go ]; do sleep 0.02; done; echo last')));
+      // It ends at the worst moment: when a list has just looked at how much there is.
+      const end = `touch ${directory}/home/go; until [ -e ${directory}/tasks/0/exit.json ]; do sleep 0.02; done`;
+      await transport.shell(
+        `for each in lib/*/processes.sh; do cp $each saved; echo 'stat() { command stat "$@"; ${end}; }' >>$each; done`,
+      );
+      const observed = async (by: MachineWatch) => (await by.list()).find(({ run: { jobId } }) => jobId === run.jobId);
+      const second = await transport.machine.watch(deployment);
+      try {
+        expect(await observed(second)).toMatchObject({ stdoutBytes: 0, tasks: [{ state: 'running' }] });
+      } finally {
+        second.close();
+        await transport.shell('for each in lib/*/processes.sh; do mv saved $each; done');
+      }
+      expect(await observed(watch)).toMatchObject({ stdoutBytes: 5, tasks: [{ state: 'finished' }] });
+    });
+
+    it.each([[undefined], ['copy']])(
+      'keeps what was written before a task opens /dev/stdout or /dev/stderr anew (its copy: %s)',
+      async (stdoutFile) => {
+        const run = newRun();
+        const line =
+          'echo one; echo two >/dev/stdout; echo three >>/dev/fd/1; echo 1 >&2; echo 2 | tee /dev/stderr >/dev/null; echo 3 >/dev/stderr; echo four';
+        await transport.machine.startTask(
+          run,
+          launchOf(image, sh(line), stdoutFile === undefined ? {} : { stdoutFile }),
+        );
+        expect(await resultOf(watch, run)).toMatchObject({ exitCode: 0 });
+        const [out, err] = ['one\ntwo\nthree\n', '1\n2\n3\n'];
+        expect(await output(watch, run)).toBe(stdoutFile === undefined ? `${out}four\n` : `${out}${err}four\n`);
+        expect(await output(watch, run, 'stderr')).toBe(stdoutFile === undefined ? err : '');
+        // Neither does it escape the bound.
+        const flood = 'head -c 3000000 /dev/zero >/dev/stdout; head -c 3000000 /dev/zero >/dev/stderr';
+        await transport.machine.startTask(run, launchOf(image, sh(flood), { outputBytes: 1_000_000, taskIndex: 1 }));
+        expect(await resultOf(watch, run, 1)).toMatchObject({ exitCode: 0 });
+        expect(await sizeOf(run)).toBe(1_000_000);
+      },
+    );
+
+    it('shows output as it comes, and loses nothing of it at the end or at a kill', async () => {
+      const lines = (count: number) => Array.from({ length: count }, (_, index) => `${index + 1}\n`).join('');
+      const whole = newRun();
+      await transport.machine.startTask(
+        whole,
+        launchOf(image, sh('printf here; until [ -e go ]; do sleep 0.02; done; seq 50000')),
+      );
+      await until(async () => (await output(watch, whole)) === 'here', 'the first bytes are there');
+      await inScratch(whole, 'touch go');
+      await resultOf(watch, whole);
+      expect(await output(watch, whole)).toBe(`here${lines(50_000)}`);
+      const killed = newRun();
+      await transport.machine.startTask(
+        killed,
+        launchOf(image, sh('seq 50000; seq 50000 >&2; touch done; sleep 4764')),
+      );
+      await until(async () => (await inScratch(killed, 'ls')) === 'done\n', 'all was written');
+      await transport.machine.killRun(killed, 0);
+      expect(await output(watch, killed)).toBe(lines(50_000));
+      expect(await output(watch, killed, 'stderr')).toBe(lines(50_000));
+    });
+
     it('ends a task that copies its output like any other', async () => {
       const run = newRun();
       const line = 'trap "" TERM; echo up; (setsid sleep 4761 &); while :; do sleep 4762; done';

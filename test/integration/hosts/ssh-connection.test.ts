@@ -1,10 +1,23 @@
 /** The connection to a host behind ssh: its key, its loss, its channels. */
 import { utils } from 'ssh2';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { Host, HostError, Lasting } from '../../../hosts/host.ts';
 import type { MachineWatch, PulledImage } from '../../../hosts/machine.ts';
 import { canRunTestbed, startNodes, testbed, type TestNode } from '../../ground/testbed.ts';
 import { deployment, ended, launchOf, nap, newRun, observe, output, pullBusybox, resultOf, sh, until } from './runs.ts';
 import { sshHost, sshTransport, type Transport } from './transports.ts';
+
+/** A script to be run many times, and all of them ended at once. */
+function abortable(host: Host, script: string) {
+  const aborts: AbortController[] = [];
+  const run = (lasts?: Lasting) => {
+    const abort = new AbortController();
+    aborts.push(abort);
+    const options = { signal: abort.signal, ...(lasts ? { lasts } : {}) };
+    return host.run(script, options).catch((error: HostError) => error.code);
+  };
+  return { run, abort: () => aborts.forEach((each) => each.abort()) };
+}
 
 describe.runIf(canRunTestbed)('an ssh connection', () => {
   let node: TestNode;
@@ -59,6 +72,57 @@ describe.runIf(canRunTestbed)('an ssh connection', () => {
       Array.from({ length: 40 }, (_, index) => index),
     );
     await host.close();
+  });
+
+  it('keeps places for what is short, and for the watch, however many transfers there are', async () => {
+    const host = sshHost(node);
+    const { run, abort } = abortable(host, 'sleep 4821');
+    const count = async () => {
+      const { stdout } = await host.run("grep -l -a -e '^[s]leep.4821' /proc/[0-9]*/cmdline 2>/dev/null | wc -l", {
+        timeoutSeconds: 20,
+      });
+      return Number(stdout.toString());
+    };
+    try {
+      const transfers = Array.from({ length: 40 }, () => run('hours'));
+      await until(async () => (await count()) >= 8, 'many of them go on at once');
+      const calls = Array.from({ length: 40 }, () => run('minutes'));
+      await until(async () => (await count()) >= 12, 'what users ask for has places too');
+      const watch = await host.open('echo watching; cat');
+      const short = Array.from({ length: 6 }, (_, index) =>
+        host.run('sleep 0.2; echo "$1"', { args: [String(index)], timeoutSeconds: 20 }),
+      );
+      expect((await Promise.all(short)).map(({ stdout }) => Number(stdout.toString()))).toEqual([0, 1, 2, 3, 4, 5]);
+      watch.close();
+      abort();
+      expect(new Set(await Promise.all([...transfers, ...calls]))).toEqual(new Set(['aborted']));
+      await until(async () => (await count()) === 0, 'all of them are ended');
+    } finally {
+      abort();
+      await host.close();
+    }
+  });
+
+  it('counts the wait for a place: what is not wanted any more then is never begun', async () => {
+    const host = sshHost(node);
+    const { run, abort } = abortable(host, 'sleep 4822');
+    const filling = Array.from({ length: 40 }, () => run());
+    try {
+      const began = Date.now();
+      const script = 'touch began-4823';
+      await expect(host.run(script, { timeoutSeconds: 0.5 })).rejects.toMatchObject({ code: 'timeout' });
+      const own = new AbortController();
+      const waiting = [host.run(script, { signal: own.signal }), host.open(script, { signal: own.signal })];
+      setTimeout(() => own.abort(), 300);
+      await Promise.all(waiting.map((each) => expect(each).rejects.toMatchObject({ code: 'aborted' })));
+      expect(Date.now() - began).toBeLessThan(10_000);
+      abort();
+      await Promise.all(filling);
+      expect((await host.run('ls | grep began-4823; rm -f began-4823')).stdout.toString()).toBe('');
+    } finally {
+      abort();
+      await host.close();
+    }
   });
 
   it('ends a script that takes too long or is no longer wanted, also over there', async () => {

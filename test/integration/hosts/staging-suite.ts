@@ -12,7 +12,8 @@ import { pack, type Header } from 'tar-stream';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { RunRef } from '../../../domain/runs.ts';
 import { runToken } from '../../../domain/runs.ts';
-import { finish } from '../../../hosts/installed-scripts.ts';
+import type { Host } from '../../../hosts/host.ts';
+import { finish, scriptsOn } from '../../../hosts/installed-scripts.ts';
 import type { StagedArtifact } from '../../../hosts/machine.ts';
 import { deployment, newRun, until } from './runs.ts';
 import type { Transport } from './transports.ts';
@@ -42,6 +43,13 @@ export function describeStaging(name: string, open: () => Promise<Transport>): v
       for (const [header, content] of entries) tar.entry(header, content ?? '');
       return finish(tar);
     };
+    /** Of an archive that was uploaded. */
+    const members = (key: string) =>
+      execFileSync('tar', ['-tzf', '-'], { input: transport.files.files.get(key) })
+        .toString()
+        .trim()
+        .split('\n')
+        .sort();
     /** An archive of dir/one and dir/two, made by the program itself. */
     const archive = (filename: string, command: string) => {
       const work = join(folder, filename);
@@ -122,6 +130,30 @@ export function describeStaging(name: string, open: () => Promise<Transport>): v
       const unreachable = await stage(newRun(), refused);
       expect(unreachable).toMatchObject({ kind: 'failed', step: 'download', index: 0 });
       expect(JSON.stringify(unreachable)).not.toContain('secret');
+    });
+
+    it('gives up a source that gives a few bytes a second, and asks it again', { timeout: 30_000 }, async () => {
+      const slow = artifact('slow', Buffer.from('whole'));
+      transport.files.files.set('slow.sif', Buffer.from('no image'));
+      for (const path of ['slow', 'slow.sif']) transport.files.drip(path);
+      const pull = { kind: 'download', url: transport.files.url('slow.sif'), archive: false } as const;
+      // The minute that it has is made shorter.
+      await transport.shell(
+        `for each in lib/*; do cp -r $each saved; sed -i 's/--speed-time [0-9]*/--speed-time 2/' $each/*.sh; done`,
+      );
+      try {
+        const run = newRun();
+        const [staged] = await Promise.all([
+          stage(run, slow),
+          expect(
+            transport.machine.pullImage({ runtime: 'singularity', imageKey: 'slow', source: pull }),
+          ).rejects.toMatchObject({ code: 'invalid' }),
+        ]);
+        expect(staged).toMatchObject({ kind: 'done' });
+        expect(await scratch(run, 'cat slow')).toBe('whole');
+      } finally {
+        await transport.shell('for each in lib/*; do rm -r $each; mv saved $each; done');
+      }
     });
 
     it('refuses archives that reach out of scratch', async () => {
@@ -229,6 +261,25 @@ export function describeStaging(name: string, open: () => Promise<Transport>): v
       ).toBe('');
     });
 
+    it('has all of its scripts there or none, also when their sender dies between two of them', async () => {
+      const { host, workDirectory } = transport;
+      const cut: Host = {
+        ...host,
+        // The first member, of 512 bytes and what they tell of, and nothing behind it.
+        run: (script, options = {}) => {
+          if (!Buffer.isBuffer(options.stdin)) return host.run(script, options);
+          const size = parseInt(options.stdin.subarray(124, 136).toString(), 8);
+          return host.run(script, { ...options, stdin: options.stdin.subarray(0, 512 + Math.ceil(size / 512) * 512) });
+        },
+      };
+      const place = `${workDirectory}/other`;
+      await expect(scriptsOn(cut, place).install()).rejects.toThrow('could not prepare');
+      expect(await transport.shell('ls other/lib')).toBe('');
+      await scriptsOn(host, place).install();
+      expect(await transport.shell('ls other/lib/*')).toBe(await transport.shell('ls lib/*'));
+      await transport.shell('rm -r other');
+    });
+
     it('ends a transfer when it is asked for anew, and when its run is removed', async () => {
       const run = newRun();
       const held = createServer(() => {}).listen(0, new URL(transport.files.url('x')).hostname);
@@ -309,14 +360,53 @@ export function describeStaging(name: string, open: () => Promise<Transport>): v
       expect(files.files.has('other')).toBe(false);
       expect(files.files.get('glob')?.toString()).toBe('a\n');
       expect(files.files.get('good')?.toString()).toBe('a\n');
-      const members = (key: string) =>
-        execFileSync('tar', ['-tzf', '-'], { input: files.files.get(key) })
-          .toString()
-          .trim()
-          .split('\n')
-          .sort();
       expect(members('dir.tgz')).toEqual(['out dir/', 'out dir/sub/', 'out dir/sub/1']);
       expect(members('sub.tgz')).toEqual(['out dir/sub/', 'out dir/sub/1']);
+    });
+
+    it.each([
+      ['as it is', ''],
+      ['where files have no hard links', 'ln() { return 1; };'],
+    ])('uploads nothing that took the place of an output after it was looked at, %s', async (_, without) => {
+      const [victim, run] = [newRun(), newRun()];
+      for (const each of [victim, run]) await stage(each);
+      await scratch(victim, 'echo secret > file; mkdir sub; echo secret > sub/file');
+      await scratch(run, "echo mine > file; mkdir sub folder; echo mine | tee sub/file folder/file 'a|&\\b'");
+      await scratch(run, 'echo mine > .hidden; ln -s folder inner; mkfifo pipe');
+      const { files } = transport;
+      const upload = (kind: 'file' | 'directory', name: string) =>
+        transport.machine.stageOut(run, [{ kind, name, url: files.url(`swapped ${name}`) }]);
+      // What a process of the job may do at any moment is done at the worst one.
+      const swap = `cd runs/${runToken(run)}/home && for each in file sub folder; do mv $each $each.own && command ln -s "../../${runToken(victim)}/home/$(basename $each | sed s/folder//)" $each; done`;
+      const back = `cd runs/${runToken(run)}/home && for each in file sub folder; do rm $each && mv $each.own $each; done`;
+      const hook = `${without} realpath() { command realpath "$@" || return; [ -e undisturbed ] || (${swap}) >&2; }`;
+      await transport.shell(
+        `printf '%s\n' '${hook.replaceAll("'", `'\\''`)}' >hook; for each in lib/*/processes.sh; do cp $each saved; cat hook >>$each; done`,
+      );
+      try {
+        for (const [kind, name] of [
+          ['file', 'file'],
+          ['file', 'sub/file'],
+          ['directory', 'folder'],
+        ] as const) {
+          expect(await upload(kind, name), name).toMatchObject([{ kind: 'failed' }]);
+          await transport.shell(back);
+        }
+        expect([...files.files.keys()].filter((key) => key.startsWith('swapped'))).toEqual([]);
+        await transport.shell(': >undisturbed');
+        expect(await upload('file', 'pipe')).toMatchObject([{ kind: 'failed', cause: 'missing' }]);
+        for (const name of ['file', 'sub/file', 'inner/file', 'a|&\\b']) {
+          expect(await upload('file', name), name).toEqual([{ kind: 'uploaded', sizeBytes: 5 }]);
+          expect(files.files.get(`swapped ${name}`)?.toString()).toBe('mine\n');
+        }
+        expect(await upload('directory', 'inner')).toMatchObject([{ kind: 'uploaded' }]);
+        expect(await upload('directory', '.')).toMatchObject([{ kind: 'uploaded' }]);
+        expect(members('swapped inner')).toEqual(['inner/', 'inner/file']);
+        expect(members('swapped .')).toContain('./.hidden');
+      } finally {
+        for (const key of files.files.keys()) if (key.startsWith('swapped')) files.files.delete(key);
+        await transport.shell('rm -f undisturbed; for each in lib/*/processes.sh; do mv saved $each; done');
+      }
     });
   });
 }

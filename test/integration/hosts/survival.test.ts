@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { rmSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { runToken } from '../../../domain/runs.ts';
 import type { PulledImage } from '../../../hosts/machine.ts';
 import { deployment, launchOf, newRun, output, pullBusybox, resultOf, sh } from './runs.ts';
 import { account, apptainerDirectory, localTransport, type Transport } from './transports.ts';
@@ -50,6 +51,19 @@ it('lets a task go on and be found when the process that started it is killed', 
   } finally {
     rmSync(program, { force: true });
   }
+});
+
+it('runs a task that it claimed though nobody reads its answer any more', async () => {
+  const run = newRun();
+  const arguments_ = `${runToken(run)} 0 ${image.fileSha256}.sif 60 1000000 1 0 '#end' 1000000 -`;
+  const text = `printf 'contained exec "$PWD/$run/$image" sh -c "echo ran; yes | head -n 1"\n#end\n'`;
+  await transport.shell(`{ sleep 0.5; ${text}; } | setsid sh lib/*/supervise.sh ${arguments_} | :`);
+  const watch = await transport.machine.watch(deployment);
+  expect(await resultOf(watch, run)).toMatchObject({ exitCode: 0 });
+  // What the task has of it is as ever: a signal that is ignored would be so in the task too.
+  expect(await output(watch, run)).toBe('ran\ny\n');
+  expect(await output(watch, run, 'stderr')).toBe('');
+  watch.close();
 });
 
 it('lets a task go on when the host is closed', async () => {

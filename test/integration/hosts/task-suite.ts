@@ -130,6 +130,40 @@ export function describeTasks(name: string, open: () => Promise<Transport>): voi
       expect(await output(watch, run, 'stderr')).toContain('cannot bind out');
     });
 
+    it("binds no folder of others, and none that the runtime would read as two, whatever a job's links are called", async () => {
+      const { machine } = transport;
+      const [victim, run] = [newRun(), newRun()];
+      for (const each of [victim, run]) {
+        await machine.startTask(each, launchOf(image, sh('echo secret-4752 > result')));
+        await resultOf(watch, each);
+      }
+      // What is looked at is `x` and a line break, which a shell drops at the end of an answer.
+      await transport.shell(
+        `cd runs/${runToken(run)}/home && x=$(printf 'x\n.') && mkdir "\${x%.}" && ln -s "\${x%.}" out &&
+         ln -s ../../${runToken(victim)}/home x && mkdir -p 'q","src=/etc' && ln -s 'q","src=/etc' quoted &&
+         ln -s ../../${runToken(victim)} other && mkdir -p real/a && ln -s real/a inner`,
+      );
+      let taskIndex = 0;
+      const bound = async (source: string) => {
+        taskIndex += 1;
+        const line = 'cat /mnt/result /mnt/passwd; echo was here > /mnt/left';
+        await machine.startTask(run, launchOf(image, sh(line), { taskIndex, binds: [{ source, target: '/mnt' }] }));
+        return (await resultOf(watch, run, taskIndex)).exitCode;
+      };
+      for (const source of ['out', 'quoted', 'other/killed/out', 'other/home', '..', 'inner/../../../..']) {
+        expect(await bound(source), source).toBe(255);
+      }
+      // A folder is made, and found, in the folder that the links lead to.
+      for (const source of ['inner/../b', 'inner/new']) expect(await bound(source), source).toBe(0);
+      expect(await output(watch, run)).toBe('');
+      expect(await transport.shell(`cd runs/${runToken(run)}/home/real && cat b/left a/new/left`)).toBe(
+        'was here\nwas here\n',
+      );
+      expect(
+        await transport.shell(`ls runs/${runToken(victim)} runs/${runToken(victim)}/home | grep -x -e killed -e left`),
+      ).toBe('');
+    });
+
     it('starts a task once however often and from wherever it is asked to', async () => {
       const run = newRun();
       const launch = launchOf(image, sh('echo started >> starts; sleep 1'));
@@ -159,6 +193,18 @@ export function describeTasks(name: string, open: () => Promise<Transport>): voi
       const result = await resultOf(watch, run);
       expect(result).toMatchObject({ exitCode: 137, cause: 'memory' });
       expect(result.maxResidentSetSizeKb).toBeGreaterThan(146_000);
+    });
+
+    it('counts memory that is shared once, also while processes end or nobody waits for one that did', async () => {
+      const run = newRun();
+      // All of them have the pages of the same program resident. The parent of `true` is a program that waits for none.
+      const line =
+        'i=0; while [ $((i += 1)) -lt 60 ]; do sleep 4 & done; (true & exec sleep 4) & for i in 1 2 3 4 5 6 7 8 9; do true & sleep 0.2; done; echo done';
+      await transport.machine.startTask(run, launchOf(image, sh(line), { memoryBytes: 20e6 }));
+      const result = await resultOf(watch, run);
+      expect(result).toMatchObject({ exitCode: 0, cause: 'exited' });
+      // Added up one by one it would have been too much.
+      expect(result.maxResidentSetSizeKb).toBeGreaterThan(20_000);
     });
 
     it('kills a container that ignores TERM after the grace', async () => {
@@ -284,6 +330,84 @@ export function describeTasks(name: string, open: () => Promise<Transport>): voi
       const left = (await watch.list()).map(({ run }) => run.jobId);
       expect(left).not.toContain(finished.jobId);
       expect(left).not.toContain(running.jobId);
+      expect(await transport.shell(`ls runs removed | grep -e ${runToken(finished)} -e ${runToken(running)}`)).toBe('');
+    });
+
+    /** The program that removes does what the line says first, when it is to remove what is of a run. */
+    const withOtherRm = async (run: RunRef, line: string, test: () => Promise<void>) => {
+      await transport.shell(
+        `mkdir programs && printf '%s\n' '#!/bin/sh' 'case "$*" in *${runToken(run)}*) ${line} ;; esac' 'exec /bin/rm "$@"' >programs/rm && chmod +x programs/rm
+         for each in lib/*/processes.sh; do cp $each saved; echo 'case $PATH in *programs*) ;; *) PATH=$PWD/programs:$PATH ;; esac' >>$each; done`,
+      );
+      try {
+        await test();
+      } finally {
+        await transport.shell('for each in lib/*/processes.sh; do mv saved $each; done; rm -r programs');
+      }
+    };
+    const isGone = (run: RunRef) => async () =>
+      (await transport.shell(`ls runs removed | grep ${runToken(run)}`)) === '';
+
+    it('answers while a large run is removed, and takes a removal up again that was cut short', async () => {
+      const [large, other] = [newRun(), newRun()];
+      await transport.machine.startTask(large, launchOf(image, sh('mkdir -p a/b; touch a/b/c; chmod 0 a')));
+      await resultOf(watch, large);
+      await transport.machine.startTask(other, launchOf(image, sh('echo said')));
+      await resultOf(watch, other);
+      await withOtherRm(large, 'while [ -e hold ]; do sleep 0.05; done', async () => {
+        await transport.shell(': >hold');
+        const busy = await transport.machine.watch(deployment);
+        const began = Date.now();
+        await busy.remove([large, other]);
+        expect((await busy.list()).map(({ run }) => run.jobId)).not.toContain(large.jobId);
+        await busy.list();
+        expect(Date.now() - began).toBeLessThan(10_000);
+        // Whoever removes it is killed, with all that it started.
+        const remover = async () =>
+          (await transport.shell(`ls removed | grep ${runToken(large)}`)).trim().split('.').at(-2);
+        await until(async () => ![undefined, '0'].includes(await remover()), 'somebody removes it');
+        await transport.shell(`kill -KILL -- -${await remover()}; /bin/rm hold`);
+        busy.close();
+        expect(await isGone(large)()).toBe(false);
+        const next = await transport.machine.watch(deployment);
+        await until(isGone(large), 'the next watch has it removed');
+        next.close();
+        await until(isGone(other), 'the other one is removed as well');
+      });
+    });
+
+    it('says which run could not be removed, whenever that came out, and tries it again', async () => {
+      const [once, late, other] = [newRun(), newRun(), newRun()];
+      for (const run of [once, late, other]) {
+        await transport.machine.startTask(run, launchOf(image, sh('true')));
+        await resultOf(watch, run);
+      }
+      const refuse = '[ ! -e refuse ] || { echo no >&2; exit 1; }';
+      await transport.shell(': >refuse');
+      await withOtherRm(once, refuse, async () => {
+        const second = await transport.machine.watch(deployment);
+        await expect(second.remove([once])).rejects.toThrow(`could not remove runs/${runToken(once)}: no`);
+        second.close();
+      });
+      await withOtherRm(late, `while [ -e hold ]; do sleep 0.05; done; ${refuse}`, async () => {
+        await transport.shell(': >hold');
+        const second = await transport.machine.watch(deployment);
+        await second.remove([late]);
+        await transport.shell('rm hold');
+        const told = () =>
+          second.remove([other]).then(
+            () => undefined,
+            (error: Error) => error.message,
+          );
+        let words: string | undefined;
+        await until(async () => (words = await told()) !== undefined, 'it is told');
+        expect(words).toContain(`could not remove runs/${runToken(late)}: no`);
+        second.close();
+      });
+      await transport.shell('rm refuse');
+      const next = await transport.machine.watch(deployment);
+      for (const run of [once, late, other]) await until(isGone(run), 'it is removed in the end');
+      next.close();
     });
 
     it('does not see runs of another deployment', async () => {
@@ -294,6 +418,21 @@ export function describeTasks(name: string, open: () => Promise<Transport>): voi
       await resultOf(other, run);
       await other.remove([run]);
       other.close();
+    });
+
+    it('takes no part of an image for the image, where it had to be copied and that was interrupted', async () => {
+      const run = newRun();
+      const start = () => transport.machine.startTask(run, launchOf(image, sh('echo ran')));
+      const dying = 'ln() { return 1; }; cp() { head -c 100 "$1" >"$2"; kill -KILL $$; }';
+      await transport.shell(`for each in lib/*/processes.sh; do cp $each saved; echo '${dying}' >>$each; done`);
+      try {
+        await expect(start()).rejects.toThrow('no answer');
+        await transport.shell("sed -i 's/cp() .*//' lib/*/processes.sh");
+        expect(await start()).toMatchObject({ kind: 'started' });
+      } finally {
+        await transport.shell('for each in lib/*/processes.sh; do mv saved $each; done');
+      }
+      expect(await resultOf(watch, run)).toMatchObject({ exitCode: 0 });
     });
 
     it('asks for an image that the cache does not hold', async () => {

@@ -96,6 +96,16 @@ export function describeUdocker(name: string, address: string, open: () => Promi
       expect(second).not.toMatch(/UDOCKER|GREETING/);
     });
 
+    it('keeps what was written before a task opens /dev/stdout or /dev/stderr anew', async () => {
+      const run = newRun();
+      const line =
+        'echo one; echo two >/dev/stdout; echo three; echo 1 >&2; echo 2 >/dev/stderr; echo 3 >/proc/self/fd/2';
+      await transport.machine.startTask(run, launch(sh(line)));
+      expect(await resultOf(watch, run)).toMatchObject({ exitCode: 0 });
+      expect(await output(watch, run)).toBe('one\ntwo\nthree\n');
+      expect(await output(watch, run, 'stderr')).toBe('1\n2\n3\n');
+    });
+
     it('runs the entry point of the image where there is no command', async () => {
       const run = newRun();
       await transport.machine.startTask(run, launch(undefined));

@@ -5,23 +5,27 @@
  */
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { createDagActivities } from '../../../activities/dag.ts';
+import { createRecordActivities, type RecordActivities } from '../../../activities/records.ts';
 import type { Connection, Transaction } from '../../../db/connection.ts';
 import { beginFirstAttempt, endJob, lockJob } from '../../../db/execution.ts';
 import { requestDeletion } from '../../../db/job-requests.ts';
-import { enqueue } from '../../../db/placements.ts';
+import { enqueue, lockPlacements } from '../../../db/placements.ts';
 import { submitJob } from '../../../db/submissions.ts';
 import { releaseNodes } from '../../../db/workflow-execution.ts';
 import { expandNext } from '../../../db/workflow-expansion.ts';
 import { submitWorkflow } from '../../../db/workflow-submissions.ts';
 import { parseJobDescription } from '../../../descriptions/job.ts';
+import { abilitiesOf } from '../../../descriptions/unsupported.ts';
 import { parseWorkflowDescription } from '../../../descriptions/workflow.ts';
 import { placeQueued } from '../../../scheduler/place.ts';
+import { sealing } from '../../../secrets/sealing.ts';
 import { eventually } from '../../ground/rest.ts';
 import { shellJob } from '../../ground/running-stack.ts';
 import { startDatabase, type TestDatabase } from '../api/postgres.ts';
 
 let database: TestDatabase;
 let connection: Connection;
+let records: RecordActivities;
 const identity = { owner: 'ann', groups: [] };
 const settings = { sites: ['here'], defaultWalltimeMinutes: 1, killGraceSeconds: 1, maximumMachineLosses: 1 };
 const size = { cpus: 1, memory: 1_000_000_000, disk: 1_000_000_000 };
@@ -29,6 +33,9 @@ const size = { cpus: 1, memory: 1_000_000_000, disk: 1_000_000_000 };
 beforeAll(async () => {
   database = await startDatabase();
   connection = database.connection;
+  const noExtras = { benchmarkRuntime: false, maximumJobsPerWorkflow: 10, imageDirectories: [] };
+  const abilities = abilitiesOf({ notifications: { webhooks: {} }, execution: noExtras });
+  records = createRecordActivities({ db: connection.db, ...settings, abilities, sealing: sealing([]) });
 });
 afterAll(async () => {
   await database?.destroy();
@@ -54,20 +61,23 @@ async function meanwhile(first: (tx: Transaction) => Promise<unknown>, second: (
   await Promise.race([done, holding]);
   const waiting = second();
   try {
-    await eventually(
-      async () => {
-        const [row] = await connection.sql`
-          select count(*)::int as waiting from pg_stat_activity where wait_event_type = 'Lock'`;
-        return row!['waiting'] > 0 ? true : undefined;
-      },
-      () => 'the second never waited for the first',
-    );
+    await someoneWaits();
   } finally {
     commit();
   }
   await holding;
   await waiting;
 }
+
+const someoneWaits = (number = 1) =>
+  eventually(
+    async () => {
+      const [row] = await connection.sql`
+        select count(*)::int as waiting from pg_stat_activity where wait_event_type = 'Lock'`;
+      return row!['waiting'] >= number ? true : undefined;
+    },
+    () => 'the second never waited for the first',
+  );
 
 /** What jobs hold, and what is free of the one machine. */
 async function held() {
@@ -189,4 +199,51 @@ it('a job that somebody works on gets its place a round later, and no round wait
   await end(id);
   expect(await held()).toEqual(nothing);
   expect(await placeQueued(connection.db)).toBe(0);
+});
+
+it('a job that is started again asks for a place while a round of the scheduler has the machine', async () => {
+  const id = await queuedJob();
+  await placeQueued(connection.db);
+  let next: Promise<unknown> | undefined;
+  await connection.db.transaction(async (tx) => {
+    await lockPlacements(tx);
+    next = records.nextAttempt({ jobId: id, attempt: 1, cause: 'retry', detail: 'a test', retries: 1 });
+    await someoneWaits();
+    // As a grant does. The job must not have this row while it waits for the placement lock.
+    await tx.execute(`update machines set free_cpus = free_cpus`);
+  });
+  expect(await next).toMatchObject({ kind: 'placed', placement: { attempt: 2 } });
+});
+
+it('an attempt that is asked for when the job has long ended gets nothing, and blocks nobody', async () => {
+  const id = await queuedJob();
+  await placeQueued(connection.db);
+  await end(id);
+  const late = { jobId: id, attempt: 1, cause: 'machineLost', detail: 'a worker that slept', retries: 0 } as const;
+  expect(await records.nextAttempt(late)).toMatchObject({ kind: 'refused' });
+  expect(await held()).toEqual(nothing);
+});
+
+it('jobs of a workflow that wait and run are deleted while one of them ends', async () => {
+  const id = await releasedSweep(3);
+  await openShard(connection.db, id + 1, 3);
+  await connection.sql`update machines set free_cpus = 1`;
+  expect(await placeQueued(connection.db)).toBe(1);
+  await connection.sql`update jobs set status = 'running' where id = ${id + 1}`;
+  let both: Promise<unknown> | undefined;
+  await connection.sql.begin(async (sql) => {
+    await sql`select 1 from workflow_nodes for update`;
+    // It has rows of jobs, and waits for their node's.
+    const deleting = requestDeletion(connection.db, 'ann', [id + 1, id + 2, id + 3]);
+    await someoneWaits();
+    // It must not have its own row and wait for the node's: the deletion is to come to that row after the node's.
+    both = Promise.all([deleting, end(id + 1)]);
+    await someoneWaits(2);
+  });
+  await both;
+  expect((await connection.sql`select status from jobs where id > ${id}`).map((row) => row['status'])).toEqual([
+    'deleted',
+    'deleted',
+    'deleted',
+  ]);
 });

@@ -1,0 +1,64 @@
+import { ApplicationFailure } from '@temporalio/common';
+import { MockActivityEnvironment } from '@temporalio/testing';
+import { DefaultLogger } from '@temporalio/worker';
+import { DrizzleQueryError } from 'drizzle-orm';
+import { expect, it } from 'vitest';
+import { HostError } from '../hosts/host.ts';
+import { StorageError } from '../storage/errors.ts';
+import { guarded } from './host.ts';
+import type { TroubleRecord } from './troubles.ts';
+
+/** Failures are what is tested: they are not news. */
+const logger = new DefaultLogger('ERROR');
+
+/** As many attempts as it takes, each with what the last heartbeat of the one before told; at most 50. */
+async function attempts(errors: (attempt: number) => unknown): Promise<{ number: number; error: unknown }> {
+  let heartbeatDetails: TroubleRecord | undefined;
+  for (let number = 1; ; number += 1) {
+    const environment = new MockActivityEnvironment({ attempt: number, heartbeatDetails }, { logger });
+    environment.on('heartbeat', (details: TroubleRecord) => (heartbeatDetails = details));
+
+    const work = () => guarded(() => Promise.reject(errors(number) as Error));
+    const error: unknown = await environment.run(work).then(
+      () => undefined,
+      (failure: unknown) => failure,
+    );
+    if (number === 50 || (error instanceof ApplicationFailure && error.nonRetryable)) return { number, error };
+  }
+}
+
+const refused = Object.assign(new Error('connect ECONNREFUSED'), { code: 'ECONNREFUSED' });
+
+it('waits for the database and for machines as long as it takes', async () => {
+  expect((await attempts(() => new DrizzleQueryError('select secrets', [], refused))).number).toBe(50);
+  expect((await attempts(() => new HostError('unreachable', 'no route'))).number).toBe(50);
+});
+
+it('does not take a store that nobody answers at for the database', async () => {
+  const closed = () => new StorageError('full', 'the store is full', { cause: refused });
+  expect((await attempts(closed)).number).toBe(10);
+});
+
+it('gives up what nobody thought of after ten times, however often something else came between', async () => {
+  const mixed = (attempt: number) => (attempt % 2 ? new HostError('unreachable', 'no route') : new Error('strange'));
+  expect(await attempts(mixed)).toMatchObject({ number: 20, error: { type: 'Unexpected', message: 'Error: strange' } });
+});
+
+it('tells users why, and not which query of ours it was', async () => {
+  const { error } = await attempts(() => new DrizzleQueryError('select secrets', [], new Error('it is odd')));
+  expect((error as Error).message).toBe('Error: it is odd');
+});
+
+it('is not final when its own worker goes away', async () => {
+  const environment = new MockActivityEnvironment(
+    { attempt: 30, heartbeatDetails: { counts: { unexpected: 30 } } },
+    { logger },
+  );
+  const running = environment.run(() =>
+    guarded(() => {
+      environment.cancel();
+      return Promise.reject(new HostError('aborted', 'the caller gave up'));
+    }),
+  );
+  await expect(running).rejects.toThrow(HostError);
+});

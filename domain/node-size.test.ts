@@ -1,0 +1,73 @@
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import type { JobDescription } from './description.ts';
+import { instanceCount, instanceParameters, instantiate } from './instance.ts';
+import { nodeSizes } from './node-size.ts';
+import type { Factory } from './workflow-description.ts';
+import type { PlannedNode } from './workflow-plan.ts';
+
+const text = fc
+  .array(fc.constantFrom('$x', '${x}', '$yy', '$', '$$', '{', 'http', 'a', '/'), { maxLength: 8 })
+  .map((parts) => parts.join(''));
+const texts = fc.array(text, { maxLength: 3 });
+const description = fc.record({ cmds: texts, urls: texts, outputFiles: texts, outputDirs: texts }).map(
+  ({ cmds, urls, ...outputs }) =>
+    ({
+      name: 'node',
+      labels: { a: 'label' },
+      tasks: cmds.map((cmd) => ({ cmd, image: '', runtime: 'singularity', type: 'basic', env: {} })),
+      artifacts: urls.map((url) => ({ url, executable: false })),
+      ...outputs,
+    }) as unknown as JobDescription,
+);
+const number = fc.double({ noNaN: true, min: -1e200, max: 1e200 });
+const factory: fc.Arbitrary<Factory> = fc.oneof(
+  fc.record({ start: number, step: number }).map((range): Factory => {
+    const parameters = ['x', 'yy'].map((name) => ({ name, ...range, count: 2 }));
+    return { kind: 'parameterSweep', name: 'f', jobs: [], parameters };
+  }),
+  fc.array(fc.oneof(fc.string({ maxLength: 40 }), number), { minLength: 2, maxLength: 2 }).map((values): Factory => {
+    return { kind: 'zip', name: 'f', jobs: [], parameters: [{ name: 'x', values }] };
+  }),
+  fc.constant<Factory>({ kind: 'repeat', name: 'f', jobs: [], number: 2 }),
+);
+
+const nodeOf = (template: JobDescription, made: Factory): PlannedNode => ({
+  name: template.name,
+  offset: 0,
+  count: instanceCount(made),
+  factory: made,
+  parents: [],
+  description: template,
+});
+
+test('no instance is larger than is told, and all of them keep no more', () => {
+  fc.assert(
+    fc.property(description, factory, (template, made) => {
+      const node = nodeOf(template, made);
+      const [size] = nodeSizes([node]);
+      let kept = 0;
+      for (let index = 0; index < node.count; index += 1) {
+        const parameters = instanceParameters(made, index);
+        const { tasks, artifacts, outputFiles, outputDirs } = instantiate(template, { jobId: 1, parameters });
+        const all = [tasks.map(({ cmd }) => cmd), artifacts.map(({ url }) => url), outputFiles, outputDirs].flat();
+        const ofInstance = [...all, ...Object.entries(parameters).flat()].join('').length;
+        expect(ofInstance).toBeLessThanOrEqual(size!.ofInstance);
+        kept += ['node', 'a', 'label', ...Object.entries(parameters).flat()].join('').length;
+      }
+      expect(kept).toBeLessThanOrEqual(size!.kept);
+    }),
+  );
+});
+
+test('a factory of many jobs and values is measured once', () => {
+  const values = Array.from({ length: 200_000 }, (_, i) => `value ${i}`);
+  const made: Factory = { kind: 'zip', name: 'f', jobs: [], parameters: [{ name: 'x', values }] };
+  const template = { name: 'node', labels: {}, tasks: [], artifacts: [], outputFiles: ['$x'], outputDirs: [] };
+  const node = nodeOf(template as unknown as JobDescription, made);
+  const begin = performance.now();
+  expect(nodeSizes(Array.from({ length: 2000 }, () => node)).at(-1)!.ofInstance).toBeGreaterThan(
+    2 + 'value 199999'.length,
+  );
+  expect(performance.now() - begin).toBeLessThan(2000);
+});
