@@ -252,7 +252,7 @@ it('Temporal knows of notifications by their ids only: no secret, address or URL
     if (type === 'notificationWorkflow') expect(history).toMatch(/\{"id":\d+,"about":"(job|workflow)","position":\d\}/);
   }
   expect([...types]).toEqual(expect.arrayContaining(['jobWorkflow', 'dagWorkflow', 'notificationWorkflow']));
-}, 60_000);
+});
 
 /** All of it, with the payloads as they are and not in base64. */
 function textOf(value: unknown): string {

@@ -29,7 +29,7 @@ describe('the services of docker-compose.yml', () => {
     expect(await schemaVersions()).toEqual(versions);
   });
 
-  test('temporal serves with 512 shards, and temporal-namespace waits for it', { timeout: 180_000 }, async () => {
+  test('temporal serves with 512 shards, and temporal-namespace waits for it', async () => {
     const namespaceMade = topology.runOneShot('temporal-namespace');
     await topology.start('temporal');
     await namespaceMade;
@@ -46,7 +46,7 @@ describe('the services of docker-compose.yml', () => {
     await close();
   });
 
-  test('api takes a submit while no worker runs, and the workers finish it', { timeout: 240_000 }, async () => {
+  test('api takes a submit while no worker runs, and the workers finish it', async () => {
     await topology.start('api');
     await untilHealthy(topology, 'api');
     const rest = await restOf('ann');
@@ -62,7 +62,7 @@ describe('the services of docker-compose.yml', () => {
     expect(await rest.output(later)).toBe('later\n');
   });
 
-  test('a worker that is gone is not healthy, and another one goes on', { timeout: 180_000 }, async () => {
+  test('a worker that is gone is not healthy, and another one goes on', async () => {
     await topology.stop('worker-workflows');
     await expect(topology.isHealthy('worker-workflows')).rejects.toThrow(/worker-workflows ended with 0/);
     const rest = await restOf('ann');

@@ -168,7 +168,7 @@ export function storeSuite(store: () => ObjectStore, { isServedHere = false } = 
     expect((await store().head(key))?.sizeBytes).toBe(1);
   });
 
-  test(`200 MB go in and out${isServedHere ? ' without being held in memory' : ''}`, { timeout: 180_000 }, async () => {
+  test(`200 MB go in and out${isServedHere ? ' without being held in memory' : ''}`, async () => {
     const key = `${area('big')}x`;
     const sizeBytes = 200 * 1024 * 1024;
     const expected = createHash('sha256');

@@ -181,5 +181,5 @@ describe('a partial cancellation', () => {
     const reasonsOf = (await workflows.jobs(id)).map((job) => job.statusReason);
     expect(new Set(reasonsOf.slice(0, 7))).toEqual(new Set([reasons.deletedByUser]));
     expect(reasonsOf[7]).toBeUndefined();
-  }, 240_000);
+  });
 });
