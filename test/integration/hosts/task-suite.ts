@@ -293,7 +293,10 @@ export function describeTasks(name: string, open: () => Promise<Transport>): voi
       expect(await observe(watch, run)).toMatchObject({ state: 'lost', detail: 'the machine restarted' });
     });
 
-    it('takes a process for alive while any thread of it is, and a zombie for dead', async () => {
+    const hasPython = async () => (await transport.shell('command -v python3')) !== '';
+
+    it('takes a process for alive while any thread of it is, and a zombie for dead', async ({ skip }) => {
+      if (!(await hasPython())) skip('the host has no Python to make them');
       // As a runtime that starts: its first thread has ended, and /proc calls the process a zombie.
       const threads =
         'import ctypes, threading, time; threading.Thread(target=time.sleep, args=(60,)).start(); ctypes.CDLL(None).pthread_exit(None)';
@@ -326,9 +329,9 @@ export function describeTasks(name: string, open: () => Promise<Transport>): voi
          ticks_of 7 && echo "$ticks"; ticks_of 9 || echo over
          sed '/^class Container/,$d; s|/proc/|fake/|g' lib/*/engine.py >fake/engine.py
          echo 'print(stat_of("7")[19], stat_of("9"), stat_of("10"))' >>fake/engine.py
-         python3 fake/engine.py; rm -r fake`,
+         ! command -v python3 >/dev/null || python3 fake/engine.py; rm -r fake`,
       );
-      expect(seen).toBe('4242\nover\n4242 None None\n');
+      expect(seen).toBe(`4242\nover\n${(await hasPython()) ? '4242 None None\n' : ''}`);
     });
 
     it('knows how large a page of memory is, wherever the kernel tells it', async () => {
@@ -416,7 +419,7 @@ export function describeTasks(name: string, open: () => Promise<Transport>): voi
         const remover = async () =>
           (await transport.shell(`ls removed | grep ${runToken(large)}`)).trim().split('.').at(-2);
         await until(async () => ![undefined, '0'].includes(await remover()), 'somebody removes it');
-        await transport.shell(`kill -KILL -- -${await remover()}; /bin/rm hold`);
+        await transport.shell(`kill -KILL -${await remover()}; /bin/rm hold`);
         busy.close();
         expect(await isGone(large)()).toBe(false);
         const next = await transport.machine.watch(deployment);
