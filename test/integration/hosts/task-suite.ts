@@ -366,7 +366,7 @@ export function describeTasks(name: string, open: () => Promise<Transport>): voi
         const remover = async () =>
           (await transport.shell(`ls removed | grep ${runToken(large)}`)).trim().split('.').at(-2);
         await until(async () => ![undefined, '0'].includes(await remover()), 'somebody removes it');
-        await transport.shell(`kill -KILL -- -${await remover()}; /bin/rm hold`);
+        await transport.shell(`kill -KILL -${await remover()}; /bin/rm hold`);
         busy.close();
         expect(await isGone(large)()).toBe(false);
         const next = await transport.machine.watch(deployment);
