@@ -161,18 +161,22 @@ describe('a job on a host behind ssh', () => {
     // When the host is back, what the lost attempt left there goes away, and the host takes jobs again.
     await testbed('start', first);
     await eventually(
-      () =>
-        Promise.resolve(onNode(nodeOf(first), 'ls', '/home/batch/.prominence/runs').trim() === '' ? true : undefined),
+      () => Promise.resolve(runsOn(nodeOf(first)) === '' ? true : undefined),
       () => 'the lost run is still on its host',
       180,
     );
   }, 600_000);
 });
 
+/** Also those that are still being removed. */
+function runsOn(node: TestNode): string {
+  return onNode(node, 'sh', '-c', 'cd /home/batch/.prominence && ls -A runs; ls -A removed').trim();
+}
+
 /** The machine a running job is on. */
 async function placeOf(id: number): Promise<string> {
   for (const node of nodes) {
-    if (onNode(node, 'ls', '/home/batch/.prominence/runs').includes(`-${id}.`)) return node.name;
+    if (runsOn(node).includes(`-${id}.`)) return node.name;
   }
   throw new Error(`job ${id} is on no node`);
 }
