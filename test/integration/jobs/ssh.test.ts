@@ -170,7 +170,12 @@ describe('a job on a host behind ssh', () => {
 
 /** Also those that are still being removed. */
 function runsOn(node: TestNode): string {
-  return onNode(node, 'sh', '-c', 'cd /home/batch/.prominence && ls -A runs removed 2>/dev/null | grep -v : || :').trim();
+  return onNode(
+    node,
+    'sh',
+    '-c',
+    'cd /home/batch/.prominence && ls -A runs removed 2>/dev/null | grep -v : || :',
+  ).trim();
 }
 
 /** The machine a running job is on. */
