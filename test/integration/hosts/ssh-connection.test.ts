@@ -32,6 +32,7 @@ describe.runIf(canRunTestbed)('an ssh connection', () => {
   afterAll(async () => {
     await testbed('link', 'up', 'node1');
     await transport?.close();
+    await testbed('down');
   });
 
   it('is refused when the host has another key than the configured one', async () => {

@@ -1,5 +1,5 @@
-import { describe, expect, it } from 'vitest';
-import { bridgeAddress, canRunTestbed } from '../../ground/testbed.ts';
+import { afterAll, describe, expect, it } from 'vitest';
+import { bridgeAddress, canRunTestbed, testbed } from '../../ground/testbed.ts';
 import { describeCalls } from './call-suite.ts';
 import { describeImages } from './image-suite.ts';
 import { describeOutput } from './output-suite.ts';
@@ -7,6 +7,8 @@ import { describeStaging } from './staging-suite.ts';
 import { describeStorage } from './storage-suite.ts';
 import { describeTasks } from './task-suite.ts';
 import { sshTransport } from './transports.ts';
+
+afterAll(() => testbed('down'));
 
 describe.runIf(canRunTestbed)('over ssh', () => {
   describeTasks('a host behind ssh', sshTransport);
