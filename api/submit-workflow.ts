@@ -1,33 +1,23 @@
 /** What happens between a POSTed workflow and its rows, and the dry run that stops before them. */
 import type { Context } from 'hono';
-import type { Database } from '../db/connection.ts';
 import { findKey, type Idempotency } from '../db/idempotency-keys.ts';
 import type { Identity } from '../db/submissions.ts';
 import { submitWorkflow, submitWorkflowOnce, type WorkflowSubmission } from '../db/workflow-submissions.ts';
-import { abilitiesOf, unsupportedInWorkflow, type Configured } from '../descriptions/unsupported.ts';
+import { abilitiesOf, unsupportedInWorkflow } from '../descriptions/unsupported.ts';
 import { parseWorkflowDescription } from '../descriptions/workflow.ts';
 import type { WorkflowDescription } from '../domain/workflow-description.ts';
 import { planWorkflow } from '../domain/workflow-plan.ts';
-import type { Sealing } from '../secrets/sealing.ts';
-import type { ObjectStore } from '../storage/object-store.ts';
 import { readJson } from './body.ts';
 import { badRequest } from './errors.ts';
 import { idempotencyOf, acceptedId, readKey } from './idempotency.ts';
 import { planView } from './plan-view.ts';
 import type { Env } from './resource.ts';
 import { refuseWithoutRoom } from './stored-jobs.ts';
+import type { SubmitDependencies } from './submit.ts';
 import { withUploads } from './uploaded-objects.ts';
 
-interface Dependencies {
-  config: Configured;
-  db: Database;
-  store: ObjectStore;
-  sealing: Sealing;
-  wakeOutbox: () => void;
-}
-
 /** @returns the workflow's id. @throws ApiError */
-export async function createWorkflow(c: Context<Env>, deps: Dependencies): Promise<number> {
+export async function createWorkflow(c: Context<Env>, deps: SubmitDependencies): Promise<number> {
   const key = readKey(c);
   const asked = await readDescription(c);
   const identity = c.get('identity');
@@ -42,7 +32,7 @@ export async function createWorkflow(c: Context<Env>, deps: Dependencies): Promi
 }
 
 /** What the workflow would be made of. Everything is checked as for a submit. @throws ApiError */
-export async function dryRun(c: Context<Env>, deps: Dependencies): Promise<Record<string, unknown>> {
+export async function dryRun(c: Context<Env>, deps: SubmitDependencies): Promise<Record<string, unknown>> {
   const asked = await readDescription(c);
   const description = await checked(deps, c.get('identity'), asked.description);
   return planView(description.name, planWorkflow(description));
@@ -61,7 +51,7 @@ async function readDescription(c: Context<Env>): Promise<Pick<WorkflowSubmission
 
 /** The description, if all it asks for can be done for this owner. */
 async function checked(
-  deps: Dependencies,
+  deps: SubmitDependencies,
   identity: Identity,
   description: WorkflowDescription,
 ): Promise<WorkflowDescription> {
@@ -74,7 +64,7 @@ async function checked(
 }
 
 async function store(
-  { db, sealing }: Dependencies,
+  { db, sealing }: SubmitDependencies,
   plain: WorkflowSubmission,
   idempotency: Idempotency | undefined,
 ): Promise<number> {

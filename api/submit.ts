@@ -13,7 +13,8 @@ import { idempotencyOf, acceptedId, readKey } from './idempotency.ts';
 import { withUploads } from './uploaded-objects.ts';
 import type { Env } from './resource.ts';
 
-interface Dependencies {
+/** What a submission is judged by and kept in. */
+export interface SubmitDependencies {
   config: Configured;
   db: Database;
   store: ObjectStore;
@@ -22,7 +23,7 @@ interface Dependencies {
 }
 
 /** @returns the job's id. @throws ApiError */
-export async function createJob(c: Context<Env>, deps: Dependencies): Promise<number> {
+export async function createJob(c: Context<Env>, deps: SubmitDependencies): Promise<number> {
   const key = readKey(c);
   const parsed = parseJobDescription(await readJson(c));
   if (parsed.kind === 'invalid') {
@@ -44,7 +45,7 @@ export async function createJob(c: Context<Env>, deps: Dependencies): Promise<nu
 }
 
 async function store(
-  { db, sealing }: Dependencies,
+  { db, sealing }: SubmitDependencies,
   plain: Submission,
   idempotency: Idempotency | undefined,
 ): Promise<number> {

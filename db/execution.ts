@@ -6,9 +6,10 @@ import { and, eq, inArray, isNull, sql, type SQL } from 'drizzle-orm';
 import type { JobDescription } from '../domain/description.ts';
 import type { JobExecution, TaskExecution } from '../domain/execution.ts';
 import { instantiate } from '../domain/instance.ts';
+import type { JobEnding } from '../domain/job-messages.ts';
 import type { Capacity } from '../domain/placement.ts';
 import { reasons } from '../domain/reasons.ts';
-import type { JobStatus, TerminalStatus } from '../domain/status.ts';
+import type { JobStatus } from '../domain/status.ts';
 import type { Database, Transaction } from './connection.ts';
 import { release } from './placements.ts';
 import { attempts, jobEvents, jobs, machines, outputs, placements, workflowNodes } from './schema.ts';
@@ -171,28 +172,12 @@ export async function endAttempt(
   return true;
 }
 
-export interface Ending {
-  jobId: number;
-  attempt: number;
-  status: TerminalStatus;
-  statusReason?: string;
-  statusDetail?: string;
-  tasks: TaskExecution[];
-  stageInSeconds?: number;
-  stageOutSeconds?: number;
-  retries: number;
-  /** Seconds since the epoch, by the machine's clock. Absent: now. */
-  endedAt?: number;
-  /** Whether what depends on the job may run. */
-  succeeded: boolean;
-}
-
 /**
  * The one write of a terminal state: with it go back what the job held, and forward the progress of its workflow and
  * the notifications it asked for. Of a job that nobody deleted by itself the reason is that its workflow was, which is
  * what is told then, and not of each job. Undefined where the job has a terminal state already, which it keeps.
  */
-export async function endJob(tx: Transaction, ending: Ending): Promise<{ statusReason: string | null } | undefined> {
+export async function endJob(tx: Transaction, ending: JobEnding): Promise<{ statusReason: string | null } | undefined> {
   const execution: JobExecution = {
     tasks: ending.tasks,
     ...(ending.stageInSeconds ? { stageInTime: ending.stageInSeconds } : {}),
@@ -239,7 +224,7 @@ export const lastRefusal = (reason: string | null | undefined): SQL =>
     : sql`null`;
 
 /** Clocks of machines may differ from ours: never before the start, never in the future. */
-function endOf({ endedAt }: Ending): SQL {
+function endOf({ endedAt }: JobEnding): SQL {
   if (endedAt === undefined) return sql`now()`;
   return sql`least(now(), greatest(started_at, to_timestamp(${endedAt}::float8)))`;
 }

@@ -22,6 +22,7 @@ import {
   timestamp,
   uniqueIndex,
   uuid,
+  type ExtraConfigColumn,
 } from 'drizzle-orm/pg-core';
 import type { JobDescription } from '../domain/description.ts';
 import type { Parameters } from '../domain/instance.ts';
@@ -43,6 +44,43 @@ const moment = (name: string) => timestamp(name, { withTimezone: true, mode: 'da
 const notificationCount = () =>
   integer('notification_count').generatedAlwaysAs(sql`jsonb_array_length(description->'notifications')`);
 
+/** What every job and every workflow has: whose it is, where it stands, and its moments. */
+const submission = () => ({
+  /** Names its objects in the store; not guessable from the id. */
+  uid: uuid('uid').notNull().defaultRandom(),
+  owner: text('owner').notNull(),
+  groups: text('groups').array().notNull().default([]),
+  email: text('email'),
+  name: text('name').notNull().default(''),
+  labels: jsonb('labels').$type<Record<string, string>>().notNull().default({}),
+  /** A workflow is never `killed`. */
+  status: text('status').$type<JobStatus>().notNull().default('pending'),
+  /** One of domain/reasons.ts, or null. */
+  statusReason: text('status_reason'),
+  /** What happened in detail, for people: the registry's own words, the missing file's name. */
+  statusDetail: text('status_detail'),
+  leaveInQueue: boolean('leave_in_queue').notNull().default(false),
+  /** Listed by default: unfinished, or finished and kept by leaveInQueue. */
+  inQueue: boolean('in_queue').notNull().default(true),
+  createdAt: moment('created_at').notNull().defaultNow(),
+  startedAt: moment('started_at'),
+  endedAt: moment('ended_at'),
+  deleteRequestedAt: moment('delete_requested_at'),
+});
+
+/** What lists of both are read by. */
+const listIndexes = (table: string, t: Record<'id' | 'owner' | 'name' | 'labels', ExtraConfigColumn>) => [
+  index(`${table}_owner_queue`)
+    .on(t.owner, t.id)
+    .where(sql`in_queue`),
+  index(`${table}_owner_history`)
+    .on(t.owner, t.id)
+    .where(sql`status not in ('pending', 'running')`),
+  index(`${table}_owner`).on(t.owner, t.id),
+  index(`${table}_owner_name`).on(t.owner, t.name, t.id),
+  index(`${table}_labels`).using('gin', t.labels),
+];
+
 /** Jobs and workflows draw their ids from one counter: a job id is never also a workflow id. */
 export const ids = pgSequence('ids', { startWith: 1 });
 
@@ -52,18 +90,7 @@ export const jobs = pgTable(
     id: integer('id')
       .primaryKey()
       .default(sql`nextval('ids')`),
-    /** Names the job's objects in the store; not guessable from the id. */
-    uid: uuid('uid').notNull().defaultRandom(),
-    owner: text('owner').notNull(),
-    groups: text('groups').array().notNull().default([]),
-    email: text('email'),
-    name: text('name').notNull().default(''),
-    labels: jsonb('labels').$type<Record<string, string>>().notNull().default({}),
-    status: text('status').$type<JobStatus>().notNull().default('pending'),
-    /** One of domain/reasons.ts, or null. */
-    statusReason: text('status_reason'),
-    /** What happened in detail, for people: the registry's own words, the missing file's name. */
-    statusDetail: text('status_detail'),
+    ...submission(),
     /**
      * As submitted; echoed by describe (redacted) and used by clone. Not jsonb, which would reorder its keys. Null in a
      * workflow: its node has it.
@@ -73,13 +100,6 @@ export const jobs = pgTable(
     description: jsonb('description').$type<JobDescription>(),
     /** Null in a workflow: its node has it. */
     notificationCount: notificationCount(),
-    leaveInQueue: boolean('leave_in_queue').notNull().default(false),
-    /** Listed by default: unfinished, or finished and kept by leaveInQueue. */
-    inQueue: boolean('in_queue').notNull().default(true),
-    createdAt: moment('created_at').notNull().defaultNow(),
-    startedAt: moment('started_at'),
-    endedAt: moment('ended_at'),
-    deleteRequestedAt: moment('delete_requested_at'),
     /** The attempt that may publish; 0 before the first placement was asked for. */
     attempt: integer('attempt').notNull().default(0),
     execution: jsonb('execution').$type<JobExecution>().notNull().default({ tasks: [] }),
@@ -106,15 +126,7 @@ export const jobs = pgTable(
     index('jobs_workflow')
       .on(t.workflowId, t.id)
       .where(sql`workflow_id is not null`),
-    index('jobs_owner_queue')
-      .on(t.owner, t.id)
-      .where(sql`in_queue`),
-    index('jobs_owner_history')
-      .on(t.owner, t.id)
-      .where(sql`status not in ('pending', 'running')`),
-    index('jobs_owner').on(t.owner, t.id),
-    index('jobs_owner_name').on(t.owner, t.name, t.id),
-    index('jobs_labels').using('gin', t.labels),
+    ...listIndexes('jobs', t),
     // Rows are written in the order of their creation: a few bytes for many of them tell when.
     index('jobs_created').using('brin', t.createdAt),
     uniqueIndex('jobs_temporal_id').on(t.temporalId),
@@ -133,26 +145,11 @@ export const workflows = pgTable(
   'workflows',
   {
     id: integer('id').primaryKey(),
-    uid: uuid('uid').notNull().defaultRandom(),
-    owner: text('owner').notNull(),
-    groups: text('groups').array().notNull().default([]),
-    email: text('email'),
-    name: text('name').notNull().default(''),
-    labels: jsonb('labels').$type<Record<string, string>>().notNull().default({}),
-    /** Never `killed`. */
-    status: text('status').$type<JobStatus>().notNull().default('pending'),
-    statusReason: text('status_reason'),
-    statusDetail: text('status_detail'),
+    ...submission(),
     /** As submitted; echoed by describe (redacted) and used by clone and rerun. */
     submitted: json('submitted').$type<Record<string, unknown>>().notNull(),
     description: jsonb('description').$type<WorkflowDescription>().notNull(),
     notificationCount: notificationCount(),
-    leaveInQueue: boolean('leave_in_queue').notNull().default(false),
-    inQueue: boolean('in_queue').notNull().default(true),
-    createdAt: moment('created_at').notNull().defaultNow(),
-    startedAt: moment('started_at'),
-    endedAt: moment('ended_at'),
-    deleteRequestedAt: moment('delete_requested_at'),
     /** Temporal workflow id. */
     temporalId: text('temporal_id').notNull(),
     /** The ids of its jobs are `firstJobId` to `firstJobId + total - 1`, node after node. */
@@ -180,15 +177,7 @@ export const workflows = pgTable(
     index('workflows_rerun_of')
       .on(t.rerunOf)
       .where(sql`rerun_of is not null`),
-    index('workflows_owner_queue')
-      .on(t.owner, t.id)
-      .where(sql`in_queue`),
-    index('workflows_owner_history')
-      .on(t.owner, t.id)
-      .where(sql`status not in ('pending', 'running')`),
-    index('workflows_owner').on(t.owner, t.id),
-    index('workflows_owner_name').on(t.owner, t.name, t.id),
-    index('workflows_labels').using('gin', t.labels),
+    ...listIndexes('workflows', t),
     uniqueIndex('workflows_temporal_id').on(t.temporalId),
   ],
 );

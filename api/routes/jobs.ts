@@ -8,9 +8,6 @@ import { requestDeletion } from '../../db/job-requests.ts';
 import { removeFromQueue } from '../../db/queue-requests.ts';
 import { cloneJob, type Identity } from '../../db/submissions.ts';
 import { submittedJobs } from '../../db/submitters.ts';
-import type { Configured } from '../../descriptions/unsupported.ts';
-import type { Sealing } from '../../secrets/sealing.ts';
-import type { ObjectStore } from '../../storage/object-store.ts';
 import { badRequest, forbidden } from '../errors.ts';
 import { detailViews, listView } from '../job-view.ts';
 import { readJobQuery } from '../list-query.ts';
@@ -19,17 +16,9 @@ import { entriesOf, type Listing } from '../pages.ts';
 import { idList, readId } from '../numbers.ts';
 import { resource, type App, type Env } from '../resource.ts';
 import { jsonArray } from '../streaming.ts';
-import { createJob } from '../submit.ts';
+import { createJob, type SubmitDependencies } from '../submit.ts';
 
-interface Dependencies {
-  config: Configured;
-  db: Database;
-  store: ObjectStore;
-  sealing: Sealing;
-  wakeOutbox: () => void;
-}
-
-export function jobRoutes(app: App, guards: MiddlewareHandler<Env>[], deps: Dependencies): void {
+export function jobRoutes(app: App, guards: MiddlewareHandler<Env>[], deps: SubmitDependencies): void {
   const { db, store, wakeOutbox } = deps;
   const unfinished = (filter: JobFilter, after: number) => unfinishedJobs(db, filter, after);
   const plain: Listing<JobFilter, ListedJob> = {

@@ -23,9 +23,6 @@ import {
 } from '../../db/workflow-submissions.ts';
 import type { Identity } from '../../db/submissions.ts';
 import { submittedWorkflows } from '../../db/submitters.ts';
-import type { Configured } from '../../descriptions/unsupported.ts';
-import type { Sealing } from '../../secrets/sealing.ts';
-import type { ObjectStore } from '../../storage/object-store.ts';
 import { readOptionalJson } from '../body.ts';
 import { badRequest, forbidden } from '../errors.ts';
 import { readWorkflowQuery } from '../list-query.ts';
@@ -36,19 +33,12 @@ import { resource, type App, type Env } from '../resource.ts';
 import { readSelection } from '../selection.ts';
 import { refuseWithoutRoom } from '../stored-jobs.ts';
 import { jsonArray } from '../streaming.ts';
+import type { SubmitDependencies } from '../submit.ts';
 import { createWorkflow, dryRun, isDryRun } from '../submit-workflow.ts';
 import { graphView, workflowDetailView, workflowListView } from '../workflow-view.ts';
 import { idOf, onlyOwnSubmissions } from './jobs.ts';
 
-interface Dependencies {
-  config: Configured;
-  db: Database;
-  store: ObjectStore;
-  sealing: Sealing;
-  wakeOutbox: () => void;
-}
-
-export function workflowRoutes(app: App, guards: MiddlewareHandler<Env>[], deps: Dependencies): void {
+export function workflowRoutes(app: App, guards: MiddlewareHandler<Env>[], deps: SubmitDependencies): void {
   const { db, wakeOutbox } = deps;
   const unfinished = (filter: ListFilter, after: number) => unfinishedWorkflows(db, filter, after);
   const plain: Listing<ListFilter, ListedWorkflow> = {

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pino from 'pino';
+import { expect } from 'vitest';
 import { createApi, type ApiDependencies } from '../../../api/app.ts';
 import { issueToken } from '../../../api/auth/tokens.ts';
 import { connect, type Connection } from '../../../db/connection.ts';
@@ -131,6 +132,19 @@ export function job(changes: Record<string, unknown> = {}): Record<string, unkno
     tasks: [{ image: 'busybox', runtime: 'singularity', cmd: 'date' }],
     ...changes,
   };
+}
+
+export async function createJob(client: Client, changes: Record<string, unknown> = {}): Promise<number> {
+  const answer = await client.post('/jobs', job(changes));
+  expect(answer).toMatchObject({ status: 201, json: { id: expect.any(Number) } });
+  return answer.json.id as number;
+}
+
+/** Of what a list has, in its order. */
+export async function idsOf(client: Client, path: string): Promise<number[]> {
+  const { status, json } = await client.get(path);
+  expect(status).toBe(200);
+  return (json as { id: number }[]).map(({ id }) => id);
 }
 
 /** Puts a job into the state it would have after running. */

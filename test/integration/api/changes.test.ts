@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { finish, job, startApi, type Client, type TestApi } from './api.ts';
+import { createJob, finish, idsOf, startApi, type Client, type TestApi } from './api.ts';
 
 let api: TestApi;
 let anna: Client;
@@ -17,20 +17,9 @@ beforeEach(async () => {
   ben = await api.as(`ben${counter}`);
 });
 
-const create = async (client: Client, changes: Record<string, unknown> = {}): Promise<number> => {
-  const answer = await client.post('/jobs', job(changes));
-  expect(answer).toMatchObject({ status: 201, json: { id: expect.any(Number) } });
-  return answer.json.id as number;
-};
-const idsOf = async (client: Client, path: string): Promise<number[]> => {
-  const { status, json } = await client.get(path);
-  expect(status).toBe(200);
-  return (json as { id: number }[]).map(({ id }) => id);
-};
-
 describe('DELETE', () => {
   test('marks unfinished jobs and tells Temporal, once at a time however often it is asked', async () => {
-    const id = await create(anna);
+    const id = await createJob(anna);
     expect(await anna.delete(`/jobs/${id}`)).toMatchObject({ status: 200, json: {} });
     expect(await anna.delete(`/jobs/${id}`)).toMatchObject({ status: 200, json: {} });
     expect(
@@ -48,10 +37,10 @@ describe('DELETE', () => {
 
   test('takes several ids and needs one of them to be in the queue', async () => {
     const [one, two, finished, foreign] = [
-      await create(anna),
-      await create(anna),
-      await create(anna),
-      await create(ben),
+      await createJob(anna),
+      await createJob(anna),
+      await createJob(anna),
+      await createJob(ben),
     ];
     await finish(api.connection, finished);
     expect((await anna.delete(`/jobs?id=${one},${two},${foreign},5000000000`)).status).toBe(200);
@@ -68,7 +57,7 @@ describe('DELETE', () => {
   });
 
   test('takes a kept job out of the queue and leaves its state', async () => {
-    const id = await create(anna, { policies: { leaveInQueue: true } });
+    const id = await createJob(anna, { policies: { leaveInQueue: true } });
     await finish(api.connection, id, 'failed');
     expect((await anna.delete(`/jobs/${id}`)).status).toBe(200);
     expect(await idsOf(anna, '/jobs')).toEqual([]);
@@ -82,8 +71,8 @@ describe('DELETE', () => {
 describe('PUT remove and clone', () => {
   test('remove ends what leaveInQueue began, also ahead of the end', async () => {
     const [kept, early] = [
-      await create(anna, { policies: { leaveInQueue: true } }),
-      await create(anna, { policies: { leaveInQueue: true } }),
+      await createJob(anna, { policies: { leaveInQueue: true } }),
+      await createJob(anna, { policies: { leaveInQueue: true } }),
     ];
     await finish(api.connection, kept);
     expect(await anna.put(`/jobs/${kept}/remove`)).toMatchObject({ status: 200, json: {} });
@@ -98,7 +87,7 @@ describe('PUT remove and clone', () => {
   });
 
   test('clone submits again what was submitted, secrets and all', async () => {
-    const id = await create(anna, {
+    const id = await createJob(anna, {
       name: 'x',
       labels: { a: 'b' },
       tasks: [{ image: 'reg/x', runtime: 'singularity', imagePullCredential: { username: 'u', token: 'secret' } }],
@@ -119,7 +108,7 @@ describe('PUT remove and clone', () => {
   });
 
   test.each(['remove', 'clone'])("%s refuses what is not there or someone else's", async (action) => {
-    const id = await create(ben);
+    const id = await createJob(ben);
     expect(await anna.put(`/jobs/${id}/${action}`)).toMatchObject({
       status: 403,
       json: { error: 'Not authorized to access this job' },

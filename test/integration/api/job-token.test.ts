@@ -5,7 +5,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { jobTokenSigner } from '../../../activities/job-token.ts';
 import { issueToken } from '../../../api/auth/tokens.ts';
 import type { JobTokenSubject } from '../../../domain/job-token.ts';
-import { clientOf, finish, job, signingKey, startApi, type Client, type TestApi } from './api.ts';
+import { clientOf, createJob, finish, job, signingKey, startApi, type Client, type TestApi } from './api.ts';
 
 let api: TestApi;
 let anna: Client;
@@ -19,11 +19,6 @@ const sign = jobTokenSigner(signingKey);
 const withToken = (token: string) => clientOf(api.app, { Authorization: `Bearer ${token}` });
 const asJob = async (changes: Partial<JobTokenSubject> = {}, walltimeSeconds = 60): Promise<Client> =>
   withToken(await sign({ username: owner, groups: ['lab'], job: jobId, attempt: 1, ...changes }, walltimeSeconds));
-const create = async (client: Client, changes: Record<string, unknown> = {}): Promise<number> => {
-  const { status, json } = await client.post('/jobs', job(changes));
-  expect(status).toBe(201);
-  return (json as { id: number }).id;
-};
 const run = (id: number) =>
   api.connection.sql`update jobs set status = 'running', attempt = 1, started_at = now() where id = ${id}`;
 
@@ -35,7 +30,7 @@ beforeEach(async () => {
   counter += 1;
   owner = `anna${counter}`;
   anna = await api.as(owner, 'lab');
-  jobId = await create(anna, { outputFiles: ['results/out.txt', '$x'], outputDirs: ['plots'] });
+  jobId = await createJob(anna, { outputFiles: ['results/out.txt', '$x'], outputDirs: ['plots'] });
   await run(jobId);
   inside = await asJob();
 });
@@ -46,7 +41,7 @@ const closed = { status: 403, json: { error: 'The token of a job can not be used
 
 describe('the token of a job', () => {
   test('reads what its owner may, and keeps values', async () => {
-    const other = await create(anna, { name: 'other' });
+    const other = await createJob(anna, { name: 'other' });
     expect((await inside.get('/jobs')).json.map(({ id }: { id: number }) => id)).toEqual([jobId, other]);
     expect((await inside.get(`/jobs/${other}`)).json).toMatchObject([{ name: 'other' }]);
     expect((await inside.get(`/jobs/${jobId}/stdout`)).status).toBe(200);
@@ -60,7 +55,7 @@ describe('the token of a job', () => {
   });
 
   test('submits in the name of its owner, and what it submitted is known', async () => {
-    const submitted = await create(inside);
+    const submitted = await createJob(inside);
     const clone = (await inside.put(`/jobs/${jobId}/clone`)).json.id as number;
     const workflow = await inside.post('/workflows', { jobs: [job({ name: 'a' })] });
     expect(workflow.status).toBe(201);
@@ -75,7 +70,7 @@ describe('the token of a job', () => {
   });
 
   test('deletes what the job submitted, and nothing else', async () => {
-    const [mine, annas] = [await create(inside), await create(anna)];
+    const [mine, annas] = [await createJob(inside), await createJob(anna)];
     const workflow = (await inside.post('/workflows', { jobs: [job({ name: 'a' })] })).json.id as number;
     const annasWorkflow = (await anna.post('/workflows', { jobs: [job({ name: 'a' })] })).json.id as number;
     for (const path of [`/jobs/${annas}`, `/jobs/${jobId}`, `/jobs/${annasWorkflow + 1}`, '/jobs/123456']) {
@@ -92,13 +87,13 @@ describe('the token of a job', () => {
     expect(await sql`select id from workflows where owner = ${owner} and delete_requested_at is not null`).toEqual([
       { id: workflow },
     ]);
-    const stranger = await create(await api.as(`${owner}x`));
+    const stranger = await createJob(await api.as(`${owner}x`));
     expect(await inside.delete(`/jobs/${stranger}`)).toMatchObject(notItsOwn);
   });
 
   test('ends the keeping of what the job submitted, and of nothing else', async () => {
     const kept = { policies: { leaveInQueue: true } };
-    const [mine, annas] = [await create(inside, kept), await create(anna, kept)];
+    const [mine, annas] = [await createJob(inside, kept), await createJob(anna, kept)];
     expect(await inside.put(`/jobs/${annas}/remove`)).toMatchObject(notItsOwn);
     expect((await inside.put(`/jobs/${mine}/remove`)).status).toBe(200);
     const workflow = (await anna.post('/workflows', { jobs: [job({ name: 'a' })], ...kept })).json.id as number;

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { finish, job, startApi, type Client, type TestApi } from './api.ts';
+import { createJob, finish, idsOf, job, startApi, type Client, type TestApi } from './api.ts';
 
 let api: TestApi;
 let anna: Client;
@@ -17,20 +17,9 @@ beforeEach(async () => {
   ben = await api.as(`ben${counter}`);
 });
 
-const create = async (client: Client, changes: Record<string, unknown> = {}): Promise<number> => {
-  const answer = await client.post('/jobs', job(changes));
-  expect(answer).toMatchObject({ status: 201, json: { id: expect.any(Number) } });
-  return answer.json.id as number;
-};
-const idsOf = async (client: Client, path: string): Promise<number[]> => {
-  const { status, json } = await client.get(path);
-  expect(status).toBe(200);
-  return (json as { id: number }[]).map(({ id }) => id);
-};
-
 describe('GET /jobs', () => {
   test('lists the queue oldest first, with what a list shows', async () => {
-    const [first, second] = [await create(anna, { name: 'a' }), await create(anna)];
+    const [first, second] = [await createJob(anna, { name: 'a' }), await createJob(anna)];
     const { json } = await anna.get('/jobs?num=1');
     expect(json).toEqual([
       {
@@ -46,9 +35,9 @@ describe('GET /jobs', () => {
 
   test('shows finished jobs only where they were asked for or kept', async () => {
     const [done, kept, open] = [
-      await create(anna),
-      await create(anna, { policies: { leaveInQueue: true } }),
-      await create(anna),
+      await createJob(anna),
+      await createJob(anna, { policies: { leaveInQueue: true } }),
+      await createJob(anna),
     ];
     await finish(api.connection, done);
     await finish(api.connection, kept, 'failed');
@@ -71,7 +60,7 @@ describe('GET /jobs', () => {
   });
 
   test('filters by status, where idle is pending', async () => {
-    const [waiting, running] = [await create(anna), await create(anna)];
+    const [waiting, running] = [await createJob(anna), await createJob(anna)];
     await api.connection.sql`update jobs set status = 'running', started_at = now() where id = ${running}`;
     expect(await idsOf(anna, '/jobs?status=idle&all')).toEqual([waiting]);
     expect(await idsOf(anna, '/jobs?status=pending')).toEqual([waiting]);
@@ -83,8 +72,8 @@ describe('GET /jobs', () => {
   });
 
   test('filters by all constraints, in both spellings, and by name', async () => {
-    const both = await create(anna, { labels: { app: 'pi', run: '1' }, name: 'x' });
-    const one = await create(anna, { labels: { app: 'pi' } });
+    const both = await createJob(anna, { labels: { app: 'pi', run: '1' }, name: 'x' });
+    const one = await createJob(anna, { labels: { app: 'pi' } });
     expect(await idsOf(anna, '/jobs?constraint=app%3Dpi')).toEqual([both, one]);
     expect(await idsOf(anna, '/jobs?constraint=app%3Dpi&constraint=run:1')).toEqual([both]);
     expect(await idsOf(anna, '/jobs?constraint=app%3Dpi&constraint=app%3Dother')).toEqual([]);
@@ -108,7 +97,7 @@ describe('GET /jobs', () => {
   });
 
   test('gives details when they are asked for', async () => {
-    const id = await create(anna, { labels: { a: 'b' } });
+    const id = await createJob(anna, { labels: { a: 'b' } });
     expect((await anna.get('/jobs?detail')).json).toMatchObject([{ id, labels: { a: 'b' }, resources: { nodes: 1 } }]);
   });
 
@@ -127,7 +116,7 @@ describe('GET /jobs/<id>', () => {
   test('tells what became of notifications, beside what was submitted; the whole can be submitted again', async () => {
     const hook = (url: string) => ({ type: 'webhook', url, secret: 'a secret of sixteen or more' });
     const notifications = ['https://a.example', 'https://b.example', 'https://c.example'].map(hook);
-    const id = await create(anna, { notifications });
+    const id = await createJob(anna, { notifications });
     const workflow = (await anna.post('/workflows', { jobs: [job({ name: 'a' })], notifications })).json.id as number;
     const before = (await anna.get(`/jobs/${id}`)).json[0];
     expect(before).not.toHaveProperty('notificationStates');
@@ -161,7 +150,7 @@ describe('GET /jobs/<id>', () => {
   });
 
   test('tells everything that was submitted, without secrets', async () => {
-    const id = await create(anna, {
+    const id = await createJob(anna, {
       tasks: [{ image: 'reg/x', runtime: 'singularity', imagePullCredential: { username: 'u', token: 'secret' } }],
       resources: { cpus: 1, memory: 1.5 },
       inputs: [{ filename: 'a.txt', content: 'aGk=' }],
@@ -196,7 +185,7 @@ describe('GET /jobs/<id>', () => {
   });
 
   test('offers the outputs of the current attempt, and tells the attempts there were', async () => {
-    const id = await create(anna, { outputFiles: ['r.txt'], outputDirs: ['plots'] });
+    const id = await createJob(anna, { outputFiles: ['r.txt'], outputDirs: ['plots'] });
     const { sql } = api.connection;
     const [machine] = await sql`
       insert into machines (site, name, cpus, memory, disk, free_cpus, free_memory, free_disk)
@@ -237,7 +226,7 @@ describe('GET /jobs/<id>', () => {
   });
 
   test("says nothing of what is not there, or is someone else's", async () => {
-    const id = await create(ben);
+    const id = await createJob(ben);
     for (const path of [`/jobs/${id}`, '/jobs/2147483647', '/jobs/99999999999999999999', '/jobs/0']) {
       expect(await anna.get(path)).toMatchObject({ status: 200, json: [] });
     }

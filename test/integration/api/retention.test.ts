@@ -1,6 +1,7 @@
 /** What ended long ago goes, with its objects and all that is known of it, and nothing else does. The clock is the test's. */
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { endJob, type Ending } from '../../../db/execution.ts';
+import { endJob } from '../../../db/execution.ts';
+import type { JobEnding } from '../../../domain/job-messages.ts';
 import { endWorkflow, releaseNodes } from '../../../db/workflow-execution.ts';
 import { removeExpired, type RetentionDependencies, type RetentionSettings } from '../../../scheduler/retention.ts';
 import { outputKey, snapshotKey, uploadKey } from '../../../storage/keys.ts';
@@ -69,7 +70,7 @@ async function submit(changes: Record<string, unknown> = {}, headers = {}): Prom
   return (json as { id: number }).id;
 }
 
-const endWith = (ending: Ending) => api.connection.db.transaction((tx) => endJob(tx, ending));
+const endWith = (ending: JobEnding) => api.connection.db.transaction((tx) => endJob(tx, ending));
 const tasks = [{ exitCode: 0, cpuTimeUsage: 1800, wallTimeUsage: 3600 }];
 const end = (jobId: number) => endWith({ jobId, attempt: 1, status: 'completed', tasks, retries: 0, succeeded: true });
 const begin = (jobId: number) => api.connection.sql`

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest'
 import { submitJob } from '../../../db/submissions.ts';
 import { parseJobDescription } from '../../../descriptions/job.ts';
 import { uploadKey } from '../../../storage/keys.ts';
-import { job, startApi, type Client, type TestApi } from './api.ts';
+import { createJob, idsOf, job, startApi, type Client, type TestApi } from './api.ts';
 
 let api: TestApi;
 let anna: Client;
@@ -20,21 +20,10 @@ beforeEach(async () => {
   ben = await api.as(`ben${counter}`);
 });
 
-const create = async (client: Client, changes: Record<string, unknown> = {}): Promise<number> => {
-  const answer = await client.post('/jobs', job(changes));
-  expect(answer).toMatchObject({ status: 201, json: { id: expect.any(Number) } });
-  return answer.json.id as number;
-};
-const idsOf = async (client: Client, path: string): Promise<number[]> => {
-  const { status, json } = await client.get(path);
-  expect(status).toBe(200);
-  return (json as { id: number }[]).map(({ id }) => id);
-};
-
 describe('POST /jobs', () => {
   test('leaves a job, its start and its first event, and wakes the sender', async () => {
     const before = api.wakeUps();
-    const id = await create(anna, { name: 'pi' });
+    const id = await createJob(anna, { name: 'pi' });
     expect(await api.connection.sql`select kind, target, payload from outbox where target = ${`job-${id}`}`).toEqual([
       { kind: 'startJob', target: `job-${id}`, payload: { jobId: id } },
     ]);

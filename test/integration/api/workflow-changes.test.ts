@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { appendLogs } from '../../../db/logs.ts';
 import { issueToken } from '../../../api/auth/tokens.ts';
-import { clientOf, signingKey, startApi, type Client, type TestApi } from './api.ts';
-import { createWorkflow, finishWorkflow, idsOf, named } from './workflows.ts';
+import { clientOf, idsOf, signingKey, startApi, type Client, type TestApi } from './api.ts';
+import { createWorkflow, finishWorkflow, named } from './workflows.ts';
 
 let api: TestApi;
 let anna: Client;

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { issueToken } from '../../../api/auth/tokens.ts';
-import { job, signingKey, startApi, type Client, type TestApi } from './api.ts';
-import { createWorkflow, finishWorkflow, idsOf } from './workflows.ts';
+import { idsOf, job, signingKey, startApi, type Client, type TestApi } from './api.ts';
+import { createWorkflow, finishWorkflow } from './workflows.ts';
 
 let api: TestApi;
 let anna: Client;

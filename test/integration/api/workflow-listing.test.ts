@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { startApi, type Client, type TestApi } from './api.ts';
-import { createWorkflow, finishWorkflow, idsOf, named, scan } from './workflows.ts';
+import { idsOf, startApi, type Client, type TestApi } from './api.ts';
+import { createWorkflow, finishWorkflow, named, scan } from './workflows.ts';
 
 let api: TestApi;
 let anna: Client;

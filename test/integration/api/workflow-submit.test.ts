@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { uploadKey } from '../../../storage/keys.ts';
-import { startApi, type Client, type TestApi } from './api.ts';
-import { createWorkflow, idsOf, named, scan } from './workflows.ts';
+import { idsOf, startApi, type Client, type TestApi } from './api.ts';
+import { createWorkflow, named, scan } from './workflows.ts';
 
 let api: TestApi;
 let anna: Client;

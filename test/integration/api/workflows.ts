@@ -39,12 +39,6 @@ export async function createWorkflow(client: Client, changes: Record<string, unk
   return answer.json.id as number;
 }
 
-export async function idsOf(client: Client, path: string): Promise<number[]> {
-  const { status, json } = await client.get(path);
-  expect(status).toBe(200);
-  return (json as { id: number }[]).map(({ id }) => id);
-}
-
 /** Ends a workflow and all its jobs: those of the nodes named fail, the others succeed. */
 export async function finishWorkflow(
   { sql }: Connection,
