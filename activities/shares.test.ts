@@ -8,11 +8,11 @@ it('leaves half of the slots to others, and gives back what is over', async () =
   const owners = ['ann', 'ann', 'ann', 'bob'];
   const { stageIn } = inShares(
     { stageIn: ({ jobId }: { jobId: number }) => new Promise<number>((resolve) => ends.push(() => resolve(jobId))) },
-    { slots: 4, ownerOf: (jobId) => Promise.resolve(owners[jobId]) },
+    { slots: 4, ownerOf: ({ jobId }) => Promise.resolve(owners[jobId]) },
   );
   const first = stageIn(refOf(0));
   const second = stageIn(refOf(1));
-  await expect(stageIn(refOf(2))).rejects.toMatchObject({ type: 'WaitsForOwnTransfers', nonRetryable: false });
+  await expect(stageIn(refOf(2))).rejects.toMatchObject({ type: 'WaitsForOwn', nonRetryable: false });
   const others = stageIn(refOf(3));
   await Promise.resolve();
   ends[0]!();

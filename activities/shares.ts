@@ -1,26 +1,30 @@
 /**
- * A transfer holds a slot of its worker for as long as a stranger's server takes. So that one owner's slow ones leave room
- * for everybody else's, each owner gets at most half of the slots; what is beyond that gives its slot back and asks again.
+ * Some activities hold a slot of their worker for as long as a stranger's server or a user's command takes. So that one
+ * owner's slow ones leave room for everybody else's, each owner gets at most half of the slots; what is beyond that gives its
+ * slot back and asks again.
  */
 import { ApplicationFailure } from '@temporalio/common';
-import type { AttemptRef } from '../domain/job-messages.ts';
 
 const askAgainMs = 2000;
 
-/** @param ownerOf undefined for a job that is gone, which is then left to the activity to find out */
-export function inShares<Activities extends Record<string, (ref: never) => Promise<unknown>>>(
+type Activity = (ref: never) => Promise<unknown>;
+type ByName<Activities> = { [name in keyof Activities]: Activity };
+type RefOf<Activities extends ByName<Activities>> = Parameters<Activities[keyof Activities]>[0];
+
+/** @param ownerOf undefined for what is gone, which is then left to the activity to find out */
+export function inShares<Activities extends ByName<Activities>>(
   activities: Activities,
-  { slots, ownerOf }: { slots: number; ownerOf(jobId: number): Promise<string | undefined> },
+  { slots, ownerOf }: { slots: number; ownerOf(ref: RefOf<Activities>): Promise<string | undefined> },
 ): Activities {
   const most = Math.max(1, Math.floor(slots / 2));
   const held = new Map<string, number>();
-  const shared = (activity: (ref: never) => Promise<unknown>) => async (ref: AttemptRef) => {
-    const owner = (await ownerOf(ref.jobId)) ?? '';
+  const shared = (activity: Activity) => async (ref: RefOf<Activities>) => {
+    const owner = (await ownerOf(ref)) ?? '';
     const before = held.get(owner) ?? 0;
     if (before >= most) {
       throw ApplicationFailure.create({
-        message: 'other transfers of the same user go first',
-        type: 'WaitsForOwnTransfers',
+        message: 'others of the same user go first',
+        type: 'WaitsForOwn',
         nextRetryDelay: askAgainMs,
       });
     }
@@ -34,6 +38,6 @@ export function inShares<Activities extends Record<string, (ref: never) => Promi
     }
   };
   return Object.fromEntries(
-    Object.entries(activities).map(([name, activity]) => [name, shared(activity)]),
+    Object.entries<Activity>(activities).map(([name, activity]) => [name, shared(activity)]),
   ) as unknown as Activities;
 }

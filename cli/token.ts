@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { existsSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { issueToken } from '../api/auth/tokens.ts';
-import { ConfigError } from '../config/config.ts';
+import { ConfigError, type Config } from '../config/config.ts';
 import { loadConfig } from '../config/load.ts';
 import { parseDuration } from './duration.ts';
 
@@ -31,7 +31,7 @@ async function makeToken(options: TokenOptions, env: NodeJS.ProcessEnv): Promise
   if (options.user.trim() === '') throw new ConfigError(['--user must name a user']);
   const expiresSeconds = parseDuration(options.expires);
   const groups = (options.groups ?? '').split(',').filter((group) => group !== '');
-  const { auth } = loadConfig({ file: configurationFile(env), env });
+  const { auth } = configuration(env);
   return issueToken(auth.signingKey, {
     username: options.user,
     groups,
@@ -40,12 +40,15 @@ async function makeToken(options: TokenOptions, env: NodeJS.ProcessEnv): Promise
   });
 }
 
-/** @throws Error saying how to get one, when there is none yet */
-function configurationFile(env: NodeJS.ProcessEnv): string {
+/**
+ * A home that is named stands for its stack, which reads no other configuration either, and nothing of the environment.
+ * @throws ConfigError saying how to get one, when there is none yet
+ */
+function configuration(env: NodeJS.ProcessEnv): Config {
   const home = env['PROMINENCE_HOME'];
-  // A home that is named stands for its stack, which reads no other configuration either.
-  const file = (!home && env['PROMINENCE_CONFIG']) || join(resolve(home || '.prominence'), 'prominence.yaml');
-  if (existsSync(file)) return file;
+  const named = home ? undefined : env['PROMINENCE_CONFIG'];
+  const file = named || join(resolve(home || '.prominence'), 'prominence.yaml');
+  if (existsSync(file)) return loadConfig({ file, env: named ? env : {} });
   throw new ConfigError([
     `there is no configuration at ${file}: start the stack once (npm start), or set PROMINENCE_HOME or PROMINENCE_CONFIG`,
   ]);

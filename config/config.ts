@@ -285,6 +285,7 @@ const sections = v.strictObject({
       ]),
       maxCachedWorkflows: v.optional(count, 2000),
       concurrentHostActivities: v.optional(count, 100),
+      concurrentCalls: v.optional(count, 50),
       concurrentTransfers: v.optional(count, 100),
     }),
     {},

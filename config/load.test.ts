@@ -116,7 +116,7 @@ log: { level: loud }
       'api.pubicUrl: is not a known key; did you mean publicUrl?',
       'api.prot: is not a known key; did you mean port?',
       'logg: is not a known key; did you mean log?',
-      'worker.zzzzzz: is not a known key; known here: roles, maxCachedWorkflows, concurrentHostActivities, concurrentTransfers',
+      'worker.zzzzzz: is not a known key; known here: roles, maxCachedWorkflows, concurrentHostActivities, concurrentCalls, concurrentTransfers',
     ]);
   });
 

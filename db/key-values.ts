@@ -57,11 +57,17 @@ export async function replaceValue(
 
 export type SecretValue = KeyRef & StoredValue & { sealedWith: string };
 
-/** Secrets that were encrypted with another key than this one, and with one of those that are known. */
-export async function secretsToReseal(db: Database, keyId: string, limit: number): Promise<SecretValue[]> {
+/** Secrets that were encrypted with another key than this one, in the order of their owners and keys. */
+export async function secretsToReseal(
+  db: Database,
+  keyId: string,
+  after: KeyRef,
+  limit: number,
+): Promise<SecretValue[]> {
   return db.$client<SecretValue[]>`
     select owner, key, value, sealed_with as "sealedWith" from key_values
-    where sealed_with is not null and sealed_with <> ${keyId} order by owner, key limit ${limit}`;
+    where sealed_with is not null and sealed_with <> ${keyId} and (owner, key) > (${after.owner}, ${after.key})
+    order by owner, key limit ${limit}`;
 }
 
 /** Also succeeds when there is nothing. */

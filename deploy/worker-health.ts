@@ -1,7 +1,7 @@
 /**
  * Health check of a worker's container: asks Temporal whether a worker of this machine has polled its task queue lately.
  * That is what a worker is for, and what a process that hangs does not do. Roles without a queue (outbox, scheduler)
- * need no question: when one fails, its process ends.
+ * are not asked for: what fails there is logged, and tried again in the same process.
  */
 import { hostname } from 'node:os';
 import { Client, Connection } from '@temporalio/client';

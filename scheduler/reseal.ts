@@ -6,25 +6,34 @@ import type { Database } from '../db/connection.ts';
 import { replaceValue, secretsToReseal } from '../db/key-values.ts';
 import type { Keyring } from '../secrets/keyring.ts';
 
-/** @returns of at most `most` how many were encrypted anew, and how many nobody can read: their keys are not configured */
-export async function resealValues(
-  db: Database,
-  keys: Keyring,
-  most = 500,
-): Promise<{ resealed: number; unreadable: number }> {
-  const done = { resealed: 0, unreadable: 0 };
-  for (const { owner, key, ...found } of await secretsToReseal(db, keys.keyId, most)) {
-    const plain = opened(keys, found);
-    if (plain === undefined) {
-      done.unreadable += 1;
-      continue;
+const beginning = { owner: '', key: '' };
+
+export interface Resealed {
+  resealed: number;
+  /** Nobody can read them: their keys are not configured. They are stepped over. */
+  unreadable: number;
+  isMore: boolean;
+}
+
+/** @returns what goes on through all values, a page at each call, and after the last page from the beginning */
+export function resealer(db: Database, keys: Keyring, pageSize = 500): () => Promise<Resealed> {
+  let after = beginning;
+  return async () => {
+    const page = await secretsToReseal(db, keys.keyId, after, pageSize);
+    let resealed = 0;
+    for (const { owner, key, ...found } of page) {
+      const plain = opened(keys, found);
+      if (plain === undefined) continue;
+      const { keyId, bytes } = keys.encrypt(plain);
+      // Its owner may have changed it meanwhile: then it has the new key.
+      await replaceValue(db, { owner, key }, { value: bytes, sealedWith: keyId }, found, 0);
+      resealed += 1;
     }
-    const { keyId, bytes } = keys.encrypt(plain);
-    // Its owner may have changed it meanwhile: then it has the new key.
-    await replaceValue(db, { owner, key }, { value: bytes, sealedWith: keyId }, found, 0);
-    done.resealed += 1;
-  }
-  return done;
+    const last = page.at(-1);
+    const isMore = last !== undefined && page.length === pageSize;
+    after = isMore ? { owner: last.owner, key: last.key } : beginning;
+    return { resealed, unreadable: page.length - resealed, isMore };
+  };
 }
 
 function opened(keys: Keyring, { value, sealedWith }: { value: Buffer; sealedWith: string }): Buffer | undefined {

@@ -1,6 +1,7 @@
 /** The machines of the configuration as things that can be worked on; one connection pool per machine and process. */
-import { readFileSync, statfsSync } from 'node:fs';
+import { existsSync, readFileSync, statfsSync } from 'node:fs';
 import { cpus, totalmem } from 'node:os';
+import { dirname } from 'node:path';
 import type { Config, LocalSiteConfig, SshHostConfig } from '../config/config.ts';
 import type { Database } from '../db/connection.ts';
 import { findMachine, type ConfiguredMachine } from '../db/machines.ts';
@@ -19,7 +20,14 @@ export function configuredMachines(config: Config): ConfiguredMachine[] {
     const region = site.region ? { region: site.region } : {};
     switch (site.type) {
       case 'local':
-        return [{ site: site.name, ...region, name: localMachineName, capacity: localCapacity(site) }];
+        return [
+          {
+            site: site.name,
+            ...region,
+            name: localMachineName,
+            capacity: localCapacity(site, localWorkDirectory(site, config)),
+          },
+        ];
       case 'ssh':
         return site.hosts.map((host) => ({
           site: site.name,
@@ -31,16 +39,22 @@ export function configuredMachines(config: Config): ConfiguredMachine[] {
   });
 }
 
-function localCapacity(site: LocalSiteConfig): ConfiguredMachine['capacity'] {
-  const disk = () => {
-    const { bavail, bsize } = statfsSync('/var/tmp');
-    return bavail * bsize;
-  };
+function localCapacity(site: LocalSiteConfig, workDirectory: string): ConfiguredMachine['capacity'] {
   return {
     cpus: site.cpus ?? cpus().length,
     memory: site.memoryGb === undefined ? totalmem() : site.memoryGb * 1e9,
-    disk: Math.floor(site.diskGb === undefined ? disk() : site.diskGb * 1e9),
+    disk: Math.floor(site.diskGb === undefined ? freeBytes(workDirectory) : site.diskGb * 1e9),
   };
+}
+
+const localWorkDirectory = (site: LocalSiteConfig, { deployment }: Config): string =>
+  site.workDirectory ?? `/var/tmp/prominence-${deployment}`;
+
+/** Where a folder is, or will be made. */
+function freeBytes(folder: string): number {
+  while (!existsSync(folder)) folder = dirname(folder);
+  const { bavail, bsize } = statfsSync(folder);
+  return bavail * bsize;
 }
 
 export class MachineRegistry {
@@ -79,7 +93,7 @@ export class MachineRegistry {
     const imageCacheBytes = this.config.execution.imageCacheGb * 1e9;
     switch (site.type) {
       case 'local': {
-        const workDirectory = site.workDirectory ?? `/var/tmp/prominence-${this.config.deployment}`;
+        const workDirectory = localWorkDirectory(site, this.config);
         const host = createLocalHost({ account: site.account, binDirectories: this.binDirectories, workDirectory });
         return createMachine({ host, workDirectory, imageCacheBytes, runtimes: site.runtimes });
       }

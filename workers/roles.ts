@@ -17,6 +17,7 @@ import { inShares } from '../activities/shares.ts';
 import { createSignals } from '../activities/signals.ts';
 import type { Config } from '../config/config.ts';
 import type { Connection } from '../db/connection.ts';
+import { findOpenCall } from '../db/job-calls.ts';
 import { findJobHandle } from '../db/job-output.ts';
 import { outboxChannel, placementChannel } from '../db/placements.ts';
 import { abilitiesOf } from '../descriptions/unsupported.ts';
@@ -27,7 +28,7 @@ import { dataConverter } from '../temporal/data-converter.ts';
 import { standForElection } from '../scheduler/elected.ts';
 import { queueLeaver } from '../scheduler/leave-queue.ts';
 import { endExpired, placeQueued } from '../scheduler/place.ts';
-import { resealValues } from '../scheduler/reseal.ts';
+import { resealer } from '../scheduler/reseal.ts';
 import { removeExpired } from '../scheduler/retention.ts';
 import type { Sealing } from '../secrets/sealing.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
@@ -160,18 +161,23 @@ export async function startHostsRole(context: RoleContext): Promise<RunningRole>
     machineLostAfterSeconds: execution.machineLostAfterSeconds,
     log,
   });
-  const { concurrentHostActivities, concurrentTransfers } = config.worker;
+  const { concurrentHostActivities, concurrentCalls, concurrentTransfers } = config.worker;
+  const ownerOf = async (jobId: number) => (await findJobHandle(db, jobId))?.owner;
   return together([
+    await startWorker(taskQueues.hosts, { startTask, killRun }, concurrentHostActivities),
     await startWorker(
-      taskQueues.hosts,
-      { startTask, killRun, ...createCallActivities(onHosts) },
-      concurrentHostActivities,
+      taskQueues.calls,
+      inShares(createCallActivities(onHosts), {
+        slots: concurrentCalls,
+        ownerOf: async ({ callId }) => ownerOf((await findOpenCall(db, callId))?.jobId ?? 0),
+      }),
+      concurrentCalls,
     ),
     await startWorker(
       taskQueues.transfers,
       inShares(
         { ...transfers, ...createStorageActivities(onHosts) },
-        { slots: concurrentTransfers, ownerOf: async (id) => (await findJobHandle(db, id))?.owner },
+        { slots: concurrentTransfers, ownerOf: ({ jobId }) => ownerOf(jobId) },
       ),
       concurrentTransfers,
     ),
@@ -211,17 +217,16 @@ export async function startSchedulerRole({ config, database, sealing, store, log
     onError: (error) => log.warn({ error: String(error) }, 'a scheduling round failed; it is tried again'),
   });
   const retention = { db: database.db, store, settings: config.retention };
+  const reseal = sealing.values && resealer(database.db, sealing.values);
   const cleaning = startWakingLoop({
     round: async () => {
       if (!(await election.isElected())) return false;
-      if (sealing.values) {
-        const { resealed, unreadable } = await resealValues(database.db, sealing.values);
-        if (unreadable > 0) log.warn({ unreadable }, 'the keys of secret values are missing from secrets.keys');
-        if (resealed > 0) log.info({ resealed }, 'secret values were encrypted with the new key');
-      }
+      const sealed = await reseal?.();
+      if (sealed?.unreadable) log.warn(sealed, 'the keys of secret values are missing from secrets.keys');
+      if (sealed?.resealed) log.info(sealed, 'secret values were encrypted with the new key');
       const { isMore, ...removed } = await removeExpired(retention, new Date());
       if (removed.jobs + removed.workflows > 0) log.info(removed, 'what ended long ago was removed');
-      return isMore;
+      return isMore || sealed?.isMore === true;
     },
     everyMilliseconds: 600_000,
     afterErrorMilliseconds: 60_000,

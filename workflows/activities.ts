@@ -44,7 +44,7 @@ export const hosts = proxyActivities<Pick<HostActivities, 'startTask' | 'killRun
 
 /** What users ask of running jobs: somebody waits for it, so it is given up soon where no worker or machine answers. */
 export const calls = proxyActivities<CallActivities>({
-  taskQueue: taskQueues.hosts,
+  taskQueue: taskQueues.calls,
   scheduleToCloseTimeout: '5 minutes',
   heartbeatTimeout: '10 seconds',
   cancellationType: 'TRY_CANCEL',

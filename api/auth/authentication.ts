@@ -37,7 +37,9 @@ async function identify(verify: TokenVerifier, token: string): Promise<Identity>
   try {
     return await verify(token);
   } catch (error) {
-    if (error instanceof ProviderUnreachable) throw unauthorized('Unable to connect to OIDC server');
+    if (error instanceof ProviderUnreachable) {
+      throw unauthorized('Unable to connect to OIDC server', 'who issued the token does not answer: please try again');
+    }
     const why = refusalOf(error);
     if (why === undefined) throw error;
     throw unauthorized('Authentication failure', why);

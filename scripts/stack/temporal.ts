@@ -78,6 +78,7 @@ export async function hasWorkers(address: string): Promise<boolean> {
     const asked = [
       { name: taskQueues.workflows, type: taskQueueType.workflow },
       { name: taskQueues.hosts, type: taskQueueType.activity },
+      { name: taskQueues.calls, type: taskQueueType.activity },
       { name: taskQueues.transfers, type: taskQueueType.activity },
       { name: taskQueues.machines, type: taskQueueType.activity },
     ];

@@ -13,6 +13,8 @@ export interface RunningChild {
   exitCode(): number | undefined;
   /** The last it said. */
   output(): string;
+  /** When all it said is there. */
+  closed: Promise<unknown>;
   stop(): Promise<void>;
 }
 
@@ -25,11 +27,13 @@ export function startChild(name: string, command: readonly string[], options: Ch
   const keep = (data: Buffer) => (output = (output + data.toString()).slice(-20_000));
   child.stdout.on('data', keep);
   child.stderr.on('data', keep);
+  const closed = new Promise((resolve) => child.on('close', resolve));
   child.on('error', (error) => (output += String(error)));
   const isRunning = () => child.pid !== undefined && child.exitCode === null && child.signalCode === null;
   return {
     exitCode: () => (isRunning() ? undefined : (child.exitCode ?? -1)),
     output: () => `--- ${name}\n${output}`,
+    closed,
     async stop() {
       if (!isRunning()) return;
       const ended = once(child, 'exit');
@@ -48,5 +52,6 @@ export async function runToEnd(name: string, command: readonly string[], options
   const child = startChild(name, command, options);
   while (child.exitCode() === undefined) await pause(20);
   if (child.exitCode() !== 0) throw new Error(`${name} ended with ${child.exitCode()}\n${child.output()}`);
+  await child.closed;
   return child.output();
 }

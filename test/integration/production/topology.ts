@@ -24,12 +24,13 @@ import { layOutImage } from './image-content.ts';
 export interface Topology {
   apiUrl: string;
   temporalAddress: string;
-  signingKey: string;
   databaseUrl: string;
   /** Runs a one-shot service again. @returns what it said */
   runOneShot(service: string): Promise<string>;
   start(service: string): Promise<void>;
   stop(service: string): Promise<void>;
+  /** Runs another command in a service's container. @returns what it said */
+  exec(service: string, command: string[]): Promise<string>;
   /** Runs the service's own health check. */
   isHealthy(service: string): Promise<boolean>;
   /** What all of them said, for a failed test. */
@@ -87,10 +88,9 @@ export async function createTopology(): Promise<Topology> {
     path: [...programs, dirname(apptainer.path), machine.env['PATH']].join(':'),
     home: folder,
   };
-  const signingKey = 'production-test-signing-key-0123456789';
   const compose = readCompose({
     POSTGRES_PASSWORD: decodeURIComponent(new URL(database.url).password),
-    PROMINENCE_SIGNING_KEY: signingKey,
+    PROMINENCE_SIGNING_KEY: 'production-test-signing-key-0123456789',
     PROMINENCE_SECRETS_KEY: 'production-test-secrets-key-0123456789',
     PROMINENCE_PUBLIC_URL: `http://127.0.0.1:${place.apiPort}`,
     PROMINENCE_ETC: etc,
@@ -101,7 +101,6 @@ export async function createTopology(): Promise<Topology> {
   return {
     apiUrl: `http://127.0.0.1:${place.apiPort}`,
     temporalAddress: place.temporalAddress,
-    signingKey,
     databaseUrl: database.url,
     runOneShot: (service) => runToEnd(service, commandOf(compose, service), of(service)),
     async start(service) {
@@ -111,6 +110,7 @@ export async function createTopology(): Promise<Topology> {
     async stop(service) {
       await running.get(service)?.stop();
     },
+    exec: (service, command) => runToEnd(command.join(' '), command, of(service)),
     async isHealthy(service) {
       const ended = running.get(service)?.exitCode();
       if (ended !== undefined) throw new Error(`${service} ended with ${ended}\n${running.get(service)!.output()}`);

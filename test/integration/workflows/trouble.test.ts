@@ -17,7 +17,7 @@ let temporal: TemporalConnection;
 beforeAll(async () => {
   running = await runningStack({
     execution: { benchmarkRuntime: true, killGraceSeconds: 1, imageRefreshMinutes: 0 },
-    worker: { concurrentHostActivities: 1, concurrentTransfers: 1 },
+    worker: { concurrentHostActivities: 1, concurrentCalls: 1, concurrentTransfers: 1 },
   });
   workflows = new WorkflowRest(running.rest);
   connection = connect(running.stack.databaseUrl, { poolSize: 2 });
@@ -33,6 +33,24 @@ it('runs containers with one slot of each kind, and with images that are never n
   const id = await running.rest.submit(shellJob('echo here'));
   expect(await running.rest.ended(id)).toMatchObject({ status: 'completed' });
   expect(await running.rest.output(id)).toBe('here\n');
+});
+
+it('starts jobs while a command of a user holds all there is for commands', async () => {
+  const busy = await running.rest.submit(shellJob('until [ -e over ]; do sleep 0.2; done'));
+  await running.rest.until(busy, ({ status }) => status === 'running');
+  const command = await running.rest.request('POST', `/jobs/${busy}/exec`, {
+    command: ['sh', '-c', 'echo began; until [ -e over ]; do sleep 0.2; done'],
+  });
+  const output = command.body!.pipeThrough(new TextDecoderStream()).getReader();
+  expect(await output.read()).toMatchObject({ value: 'began\n' });
+  const another = await running.rest.submit(shellJob('echo here'));
+  expect(await running.rest.ended(another)).toMatchObject({ status: 'completed' });
+  expect(await running.rest.describe(busy)).toMatchObject({ status: 'running' });
+  await output.cancel();
+  const over = await running.rest.request('POST', `/jobs/${busy}/exec`, { command: ['touch', 'over'] });
+  expect(over.status).toBe(200);
+  await over.text();
+  expect(await running.rest.ended(busy)).toMatchObject({ status: 'completed' });
 });
 
 it('starts what has more labels than Temporal can be told', async () => {
