@@ -7,6 +7,7 @@ import type { Database } from '../db/connection.ts';
 import { beginCall, forgetCall, readCall } from '../db/job-calls.ts';
 import type { CallRequest, CallResult } from '../domain/call-messages.ts';
 import { ApiError, badRequest, unavailable } from './errors.ts';
+import { mostCalls } from './limits.ts';
 
 interface Dependencies {
   db: Database;
@@ -19,8 +20,6 @@ export interface AskedCall {
   progress: AsyncGenerator<Buffer, CallResult>;
 }
 
-/** At a time, of one job. */
-const mostCalls = 8;
 /** For a worker to take it up and come to the machine. */
 const patienceMs = 20_000;
 

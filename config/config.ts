@@ -3,6 +3,7 @@
  * pass the parsed value down, and nothing else in the project reads the environment.
  */
 import * as v from 'valibot';
+import { mostJobsInAll } from '../descriptions/limits.ts';
 
 export { ConfigError } from './problems.ts';
 
@@ -267,8 +268,11 @@ const sections = v.strictObject({
       logBytesPerStream: v.optional(count, 67_108_864),
       /** How often a job is started again after losing its machine. */
       maximumMachineLosses: v.optional(count, 5),
-      /** What one workflow may have, its factories' instances counted; never more than a million. */
-      maximumJobsPerWorkflow: v.optional(count, 1_000_000),
+      /** What one workflow may have, its factories' instances counted. */
+      maximumJobsPerWorkflow: v.optional(
+        v.pipe(count, v.maxValue(mostJobsInAll, `must be at most ${mostJobsInAll}`)),
+        mostJobsInAll,
+      ),
       /** Let jobs use the runtime `benchmark`, which runs nothing: for measuring and testing the engine. */
       benchmarkRuntime: v.optional(v.boolean(), false),
     }),

@@ -137,6 +137,14 @@ log: { level: loud }
     ]);
   });
 
+  test('a workflow of more jobs than any may have', () => {
+    const allowing = (jobs: number) => `${minimal}execution: { maximumJobsPerWorkflow: ${jobs} }\n`;
+    expect(problemsOf(allowing(1_000_001))).toEqual([
+      'execution.maximumJobsPerWorkflow: must be at most 1000000, not 1000001',
+    ]);
+    expect(loadConfig({ file: file(allowing(1_000_000)), env: {} }).execution.maximumJobsPerWorkflow).toBe(1_000_000);
+  });
+
   test('two sites, or two hosts of a site, of one name', () => {
     const host =
       '{ name: a, address: x, user: u, privateKeyFile: k, cpus: 1, memoryGb: 1, diskGb: 1, hostKey: ssh-rsa AAAA }';

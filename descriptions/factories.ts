@@ -1,23 +1,17 @@
-/** Sweeps: how many instances of which jobs, with which parameters (spec.md 2.7, 10). Nothing is expanded here. */
-import { instanceCount } from '../domain/instance.ts';
+/**
+ * Sweeps: how many instances of which jobs, with which parameters (spec.md 2.7, 10). Nothing is expanded here; whether
+ * they make too many jobs is judged of the whole workflow (`tooLarge`).
+ */
 import type { Factory, SweptParameter, ZippedParameter } from '../domain/workflow-description.ts';
 import { shortened } from './issues.ts';
 import { limits } from './limits.ts';
 import type { ObjectReader, Place } from './reader.ts';
 import { count, lengthOf, text } from './values.ts';
 
-/** Of a whole workflow, over all factories and their jobs. */
-const mostInstances = 1_000_000;
-
 export function readFactories(workflow: ObjectReader, jobs: ReadonlySet<string>): Factory[] {
   if (!workflow.has('factories')) return [];
   const entries = workflow.list('factories', 'factories must be a list', limits.factories) ?? [];
-  const factories = entries.flatMap((entry, i) => readFactory(workflow, entry, i, jobs) ?? []);
-  const instances = factories.reduce((sum, factory) => sum + instanceCount(factory) * factory.jobs.length, 0);
-  if (instances > mostInstances) {
-    workflow.ownIssue('factories', `factories must not make more than ${mostInstances} jobs, these make ${instances}`);
-  }
-  return factories;
+  return entries.flatMap((entry, i) => readFactory(workflow, entry, i, jobs) ?? []);
 }
 
 function readFactory(

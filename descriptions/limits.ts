@@ -41,3 +41,6 @@ export const limits = {
   factories: { most: 2000, message: 'a workflow must not have more than 2000 factories' },
   parameters: { most: 100, message: 'a factory must not have more than 100 parameters' },
 } satisfies Record<string, Limit>;
+
+/** Of a workflow, by name and by its factories together. An installation may allow fewer (`maximumJobsPerWorkflow`). */
+export const mostJobsInAll = 1_000_000;

@@ -20,8 +20,10 @@ export const policyItems: ReadonlySet<string> = new Set([
 ]);
 
 /** 31 days. */
-const longestMinutes = 44_640;
-const highestPriority = 2_147_483_647;
+export const longestMinutes = 44_640;
+export const highestPriority = 2_147_483_647;
+/** Of a job, and of its tasks in place. */
+export const mostRetries = 6;
 
 export const defaultPolicies: JobPolicies = {
   maximumRetries: 0,
@@ -51,10 +53,10 @@ export function readPolicies(job: ObjectReader): JobPolicies {
     read.ownIssue('priority', `the priority must be at most ${highestPriority}`);
   }
   const autoScalingType = read.field('autoScalingType', autoScaling);
-  const maximumRetries = read.field('maximumRetries', limited('number of retries', 6));
+  const maximumRetries = read.field('maximumRetries', limited('number of retries', mostRetries));
   const maximumTaskRetries = read.field(
     'maximumTaskRetries',
-    limited('number of retries', 6, 'number of task retries'),
+    limited('number of retries', mostRetries, 'number of task retries'),
   );
   const timeInQueue = read.field('maximumTimeInQueue', queueTime);
   const idleTime = read.field('maximumIdleTimePerResource', limited('maximum idle time per resource', longestMinutes));

@@ -16,7 +16,7 @@ export const resourceItems: ReadonlySet<string> = new Set([
 ]);
 
 /** Upper bounds of ours: beyond them the sum of a request no longer fits what counts it. */
-const most = { cpus: 1_000_000, nodes: 1_000_000, gigabytes: 1_000_000, walltimeMinutes: 5_256_000 };
+export const mostResources = { cpus: 1_000_000, nodes: 1_000_000, gigabytes: 1_000_000, walltimeMinutes: 5_256_000 };
 
 const defaultDiskGb = 10;
 
@@ -39,10 +39,10 @@ export function readResources(job: ObjectReader): Resources | undefined {
     count('required walltime must be an integer', 'walltime must be at least 1 minute'),
   );
 
-  atMost(read, 'nodes', nodes, most.nodes, 'number of nodes');
-  atMost(read, 'cpus', cpus.cpus, most.cpus, 'number of cpus');
-  atMost(read, 'disk', diskGb, most.gigabytes, 'disk');
-  atMost(read, 'walltime', walltimeMinutes, most.walltimeMinutes, 'walltime');
+  atMost(read, 'nodes', nodes, mostResources.nodes, 'number of nodes');
+  atMost(read, 'cpus', cpus.cpus, mostResources.cpus, 'number of cpus');
+  atMost(read, 'disk', diskGb, mostResources.gigabytes, 'disk');
+  atMost(read, 'walltime', walltimeMinutes, mostResources.walltimeMinutes, 'walltime');
   checkTotalMemory(read, cpus, memory);
   return {
     nodes: nodes ?? 1,
@@ -108,7 +108,7 @@ function readPair(read: ObjectReader, key: string, wrongLength: string): [number
   if (!both) return undefined;
   const [first, second] = both;
   if (!isCount(first) || !isCount(second)) {
-    read.ownIssue(key, `${key} must contain whole numbers from 1 to ${most.cpus}`);
+    read.ownIssue(key, `${key} must contain whole numbers from 1 to ${mostResources.cpus}`);
     return undefined;
   }
   if (key !== 'cpusOptions' && first > second) {
@@ -119,16 +119,16 @@ function readPair(read: ObjectReader, key: string, wrongLength: string): [number
 }
 
 const isCount = (value: unknown): value is number =>
-  typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= most.cpus;
+  typeof value === 'number' && Number.isInteger(value) && value >= 1 && value <= mostResources.cpus;
 
 function atMost(read: ObjectReader, key: string, value: number | undefined, limit: number, what: string): void {
   if (value !== undefined && value > limit) read.ownIssue(key, `${what} must be at most ${limit}`);
 }
 
 function checkTotalMemory(read: ObjectReader, cpus: Cpus, memory: Memory): void {
-  atMost(read, 'memory', memory.memoryGb, most.gigabytes, 'memory');
+  atMost(read, 'memory', memory.memoryGb, mostResources.gigabytes, 'memory');
   if (memory.memoryPerCpuGb === undefined) return;
   const largest = Math.max(cpus.cpus ?? 1, ...(cpus.cpusRange ?? []), ...(cpus.cpusOptions ?? []));
   const total = memory.memoryPerCpuGb * largest;
-  atMost(read, 'memoryPerCpu', total, most.gigabytes, 'memoryPerCpu times the number of CPUs');
+  atMost(read, 'memoryPerCpu', total, mostResources.gigabytes, 'memoryPerCpu times the number of CPUs');
 }

@@ -108,7 +108,6 @@ describe('factories', () => {
     [{ start: 1, end: 0, step: 1 }, /leads away/],
     [{ start: 0, end: 1, step: '1' }, /step of parameter "x" must be a number/],
     [{ start: 0, end: 1e300, step: 1e-300 }, /too small/],
-    [{ start: 0, end: 1, step: 1e-9 }, /more than 1000000 jobs/],
     [{ start: 0, end: 1, number: 0 }, /at least 1/],
     [{ start: null, end: 1, number: 2 }, /start of parameter "x" must be a number/],
   ])('a sweep %j is refused', (range, message) => {

@@ -107,15 +107,17 @@ export const workflowPolicyItems: ReadonlySet<string> = new Set([
   'placement',
 ]);
 
+export const mostWorkflowRetries = 10;
+
 function readWorkflowPolicies(workflow: ObjectReader): WorkflowPolicies {
   const none = { maximumRetries: 0, leaveInQueue: false };
   if (!workflow.has('policies')) return none;
   const read = workflow.object('policies', 'policies must be an object');
   if (!read) return none;
   read.onlyKeys(workflowPolicyItems, (key) => `invalid item "${key}" in policies`);
-  const maximumRetries = read.field('maximumRetries', limited('number of retries', 10));
+  const maximumRetries = read.field('maximumRetries', limited('number of retries', mostWorkflowRetries));
   // Accepted, and without effect: nothing ever was rerun by it.
-  read.field('maximumReruns', limited('number of reruns', 10));
+  read.field('maximumReruns', limited('number of reruns', mostWorkflowRetries));
   const leaveInQueue = read.field('leaveInQueue', flag('leaveInQueue'));
   const placement = readPlacement(read);
   return {

@@ -27,6 +27,8 @@ describe('the outcome of a run', () => {
     });
     const forgiving = { ...policies, reportJobSuccessOnTaskFailure: true };
     expect(jobOutcome(report({ tasks: [{ exitCode: 3 }] }), forgiving).isRetryable).toBe(false);
+    expect(jobOutcome(report({ limit: 'walltime' }), policies).isRetryable).toBe(true);
+    expect(jobOutcome(report({ limit: 'walltime' }), forgiving).isRetryable).toBe(false);
   });
 
   it('lets a limit win over the stage-out that failed after it', () => {

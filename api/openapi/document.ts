@@ -39,7 +39,8 @@ export function openApiDocument(mounted: readonly MountedRoutes[]): Schema {
       version: '1',
       description:
         'Container jobs and workflows of them. `/prominence/v1` and `/api/v1` are other names of `/v1`. Every refusal is ' +
-        'JSON with one sentence in `error`; a missing thing is a 400, but for keys of `/kv`.',
+        'JSON with one sentence in `error`; a missing thing is a 400, but for keys of `/kv`. But `/health` tells `errors`, ' +
+        'and where clients log in `error` may be a word of OAuth, with its sentence in `error_description`.',
       license: { name: 'Apache-2.0', identifier: 'Apache-2.0' },
     },
     servers: [{ url: '/' }],

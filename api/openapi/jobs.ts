@@ -1,4 +1,5 @@
 /** What the routes of jobs and workflows say of themselves. */
+import { mostCalls } from '../limits.ts';
 import type { Answer, Operation, Parameter } from './operation.ts';
 import { arrayOf, object, schema, text, whole } from './schemas.ts';
 
@@ -126,7 +127,8 @@ export const jobCallOperations = {
     summary: 'Run a command in a running job',
     description:
       'Beside its tasks, in a container like that of the one that started last, for at most 90 s. The answer begins a ' +
-      'second after the first that the command writes, or at its end.',
+      'second after the first that the command writes, or at its end. After 4 MiB of output it is ended. A job has at most ' +
+      `${mostCalls} commands and snapshots under way at a time; one more is refused with 429.`,
     query: { command: { schema: text, description: 'Its words, with commas between them; without a body' } },
     body: { schema: schema('Command'), isOptional: true },
     answers: {
@@ -146,7 +148,7 @@ export const jobCallOperations = {
   },
   makeSnapshot: {
     summary: 'Store a snapshot of files of a running job',
-    description: 'Answered when it is stored.',
+    description: `Answered when it is stored. It counts as one of the ${mostCalls} commands of a job at a time.`,
     query: { path: { ...pathInJob, required: true } },
     answers: done,
     refusals: [400, 403, 429],

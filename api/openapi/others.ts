@@ -1,4 +1,5 @@
 /** What the routes beside jobs and workflows say of themselves. */
+import { largestValueBytes, longestKeyBytes, mostKeys, mostValuesPerJob, uploadSeconds } from '../limits.ts';
 import type { Operation, Parameter } from './operation.ts';
 import { arrayOf, object, schema, text } from './schemas.ts';
 
@@ -13,7 +14,12 @@ export const dataOperations = {
     description: 'Its name and SHA-256 may come in the query too.',
     query: { name: { schema: text }, checksum: { schema: text } },
     body: { schema: schema('Upload'), isOptional: true },
-    answers: { 201: { description: 'Where to put the bytes', schema: schema('UploadUrl') } },
+    answers: {
+      201: {
+        description: `Where to put the bytes, within ${uploadSeconds / 60} minutes`,
+        schema: schema('UploadUrl'),
+      },
+    },
     refusals: [400, 403],
   },
   listGroup: {
@@ -67,7 +73,7 @@ export const kvOperations = {
   },
   set: {
     summary: 'Set the value of a key',
-    description: 'A key has at most 1024 bytes; several slashes in it count as one.',
+    description: `A key has at most ${longestKeyBytes} bytes; several slashes in it count as one. A user has at most ${mostKeys} keys.`,
     query: {
       prev: { schema: text, description: 'Only if this is its value; empty: only if there is no such key' },
       secret: {
@@ -77,7 +83,7 @@ export const kvOperations = {
       },
     },
     body: {
-      schema: { type: 'string', minLength: 1, description: 'Any bytes, at most 16000' },
+      schema: { type: 'string', minLength: 1, description: `Any bytes, at most ${largestValueBytes}` },
       type: 'application/octet-stream',
     },
     answers: { 201: { description: 'It is set', schema: schema('Empty') } },
@@ -123,7 +129,7 @@ const age = (description: string): Parameter => ({ schema: { type: 'string', pat
 export const timeSeriesOperations = {
   add: {
     summary: 'Add a point to the time series of the job that asks',
-    description: 'With the token of a job.',
+    description: `With the token of a job, which may have at most ${mostValuesPerJob} values.`,
     body: { schema: schema('Point') },
     answers: { 201: { description: 'It is added', schema: schema('Empty') } },
   },
@@ -152,7 +158,10 @@ export const healthOperation: Operation = {
   isOpen: true,
   answers: {
     204: { description: 'It can' },
-    409: { description: 'It can not', schema: object({ errors: text }) },
+    409: {
+      description: 'It can not; told as upstream did, not in `error`',
+      schema: object({ errors: text }),
+    },
   },
 };
 

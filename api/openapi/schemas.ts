@@ -5,7 +5,11 @@
 import type { NotificationEvent } from '../../domain/description.ts';
 import { longestParameterName } from '../../descriptions/factories.ts';
 import { longestOutputBytes } from '../../descriptions/files.ts';
-import { limits, type Limit } from '../../descriptions/limits.ts';
+import { limits, mostJobsInAll, type Limit } from '../../descriptions/limits.ts';
+import { highestPriority, longestMinutes, mostRetries } from '../../descriptions/policies.ts';
+import { mostResources } from '../../descriptions/resources.ts';
+import { longestName } from '../../descriptions/values.ts';
+import { mostWorkflowRetries } from '../../descriptions/workflow.ts';
 import type { Schema } from './operation.ts';
 
 export const text: Schema = { type: 'string' };
@@ -47,23 +51,34 @@ const labels = mapOf(text);
 const filter = object({ 'sites?': arrayOf(text), 'regions?': arrayOf(text) });
 const placement = object({ 'requirements?': filter, 'preferences?': filter });
 
+const someCpus = within(atLeast1, { maximum: mostResources.cpus });
+const asGigabytes = { minimum: 1, maximum: mostResources.gigabytes };
+
 const resources = object(
   {
-    'nodes?': atLeast1,
-    'cpus?': atLeast1,
-    'cpusRange?': pairOf(atLeast1),
-    'cpusOptions?': pairOf(atLeast1),
-    'totalCpusRange?': pairOf(atLeast1),
-    'memory?': within(number, { exclusiveMinimum: 0, description: 'GB per node' }),
-    'memoryPerCpu?': within(number, { exclusiveMinimum: 0, description: 'GB' }),
-    'disk?': within(whole, { minimum: 1, description: 'GB' }),
-    'walltime?': within(whole, { minimum: 1, description: 'Minutes' }),
+    'nodes?': within(atLeast1, { maximum: mostResources.nodes, description: 'More than 1 are not supported yet' }),
+    'cpus?': someCpus,
+    'cpusRange?': pairOf(someCpus),
+    'cpusOptions?': pairOf(someCpus),
+    'totalCpusRange?': pairOf(someCpus),
+    'memory?': within(number, { ...asGigabytes, description: 'GB per node' }),
+    'memoryPerCpu?': within(number, {
+      ...asGigabytes,
+      description: `GB; with all CPUs of a node at most ${mostResources.gigabytes}`,
+    }),
+    'disk?': within(whole, { ...asGigabytes, description: 'GB' }),
+    'walltime?': within(atLeast1, { maximum: mostResources.walltimeMinutes, description: 'Minutes' }),
   },
   { description: 'One of `cpus`, `cpusRange`, `cpusOptions`, and one of `memory`, `memoryPerCpu`' },
 );
 
 const task = object({
-  image: within(text, { minLength: 1, description: 'A reference in a registry, a URL, or the name of an upload' }),
+  image: within(text, {
+    minLength: 1,
+    description:
+      'A reference in a registry, a URL, the name of an upload, or an absolute path: in the storage of the job, or in a ' +
+      'folder of the machine that the server allows (`execution.imageDirectories`)',
+  }),
   'imagePullCredential?': object({ username: text, token: text }),
   'runtime?': oneOf('singularity', 'udocker'),
   'type?': oneOf('basic', 'sidecar', 'openmpi', 'mpich', 'intelmpi'),
@@ -76,31 +91,41 @@ const task = object({
   'imageSha256?': within(text, { description: 'Of the image’s file, which is not taken otherwise' }),
 });
 
-const retries = within(whole, { minimum: 1, maximum: 6 });
+const retries = within(atLeast1, { maximum: mostRetries });
 const policies = object({
   'maximumRetries?': retries,
   'maximumTaskRetries?': retries,
   'maximumTimeInQueue?': within(whole, {
     minimum: -2,
-    maximum: 44_640,
+    maximum: longestMinutes,
     description:
       'Minutes of each stay in the queue. -1 waits for ever. 0, the default (also -2), waits its turn, and leaves when no ' +
       'machine could ever run the job, or all that could are lost before it ran',
   }),
   'leaveInQueue?': flag,
   'ignoreTaskFailures?': flag,
-  'reportJobSuccessOnTaskFailure?': flag,
-  'priority?': within(whole, { description: 'Larger is earlier, among the jobs of one owner; owners take turns' }),
+  'reportJobSuccessOnTaskFailure?': within(flag, {
+    description:
+      'Exit codes are no reason to run the job again, nor is that it was killed; exit codes do not stop what depends on it',
+  }),
+  'priority?': within(whole, {
+    minimum: 0,
+    maximum: highestPriority,
+    description: 'Larger is earlier, among the jobs of one owner; owners take turns',
+  }),
   'autoScalingType?': within(
     { enum: ['none', 'dedicated', 'shared', null] },
     {
       description: 'Without effect: no site of this server makes machines',
     },
   ),
-  'maximumIdleTimePerResource?': within(whole, { description: 'Without effect, as autoScalingType' }),
+  'maximumIdleTimePerResource?': within(atLeast1, {
+    maximum: longestMinutes,
+    description: 'Without effect, as autoScalingType',
+  }),
   'preemptible?': within({}, { description: 'Without effect' }),
   'placement?': placement,
-  'runSerialTasksOnAllNodes?': flag,
+  'runSerialTasksOnAllNodes?': within(flag, { description: 'Without effect: it is about jobs of several nodes' }),
 });
 
 const closed: Schema = { additionalProperties: false };
@@ -156,7 +181,7 @@ const outputName = within(text, { maxLength: longestOutputBytes });
 
 const jobDescription = object(
   {
-    'name?': within(text, { maxLength: 511 }),
+    'name?': within(text, { maxLength: longestName }),
     'labels?': givenLabels,
     resources,
     tasks: within(upTo(limits.tasks, arrayOf(task)), {
@@ -193,11 +218,11 @@ const parameter = object({ name: within(text, { minLength: 1, maxLength: longest
 
 const workflowDescription = object(
   {
-    'name?': within(text, { maxLength: 511 }),
+    'name?': within(text, { maxLength: longestName }),
     'labels?': givenLabels,
     jobs: within(upTo(limits.jobs, arrayOf({ $ref: '#/components/schemas/JobDescription' })), {
       minItems: 1,
-      description: 'Each with a name',
+      description: `Each with a name. With what factories make of them at most ${mostJobsInAll}, or fewer if the server says so`,
     }),
     'dependencies?': mapOf(arrayOf(text)),
     'factories?': upTo(
@@ -213,10 +238,13 @@ const workflowDescription = object(
       ),
     ),
     'policies?': object({
-      'maximumRetries?': within(whole, { minimum: 1, maximum: 10 }),
-      'maximumReruns?': within(whole, { minimum: 1, maximum: 10, description: 'Without effect' }),
-      'leaveInQueue?': flag,
-      'placement?': placement,
+      'maximumRetries?': within(atLeast1, {
+        maximum: mostWorkflowRetries,
+        description: 'Of each job. They multiply: a job is run at most (its own + 1) x (these + 1) times',
+      }),
+      'maximumReruns?': within(atLeast1, { maximum: mostWorkflowRetries, description: 'Without effect' }),
+      'leaveInQueue?': within(flag, { description: 'Instead of that of the jobs' }),
+      'placement?': within(placement, { description: 'Instead of that of the jobs' }),
     }),
     'notifications?': notificationsOf('workflowFinished'),
   },
@@ -327,6 +355,7 @@ const named = {
   Error: object({
     error: within(text, { minLength: 1 }),
     'detail?': text,
+    'error_description?': within(text, { description: 'Where clients log in' }),
     'issues?': within(arrayOf(object({ path: text, message: text })), {
       maxItems: 100,
       description: 'What is wrong with a description; what is long in it is cut, and ends with `...`',

@@ -9,11 +9,10 @@ import { uploadKey } from '../../storage/keys.ts';
 import type { ObjectStore, StoredObject } from '../../storage/object-store.ts';
 import { readOptionalJson } from '../body.ts';
 import { ApiError, badRequest, forbidden } from '../errors.ts';
+import { uploadSeconds } from '../limits.ts';
 import { dataOperations as docs } from '../openapi/others.ts';
 import { resource, route, type App, type Env } from '../resource.ts';
 import { readableKey } from '../uploaded-objects.ts';
-
-const uploadSeconds = 600;
 
 interface Dependencies {
   db: Database;

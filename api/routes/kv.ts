@@ -9,15 +9,12 @@ import { deleteValue, deleteValues, getValue, listValues, type KeyValue } from '
 import type { Sealing } from '../../secrets/sealing.ts';
 import { ApiError, badRequest } from '../errors.ts';
 import { plainValue, setValue, type Expectation } from '../key-value.ts';
+import { largestValueBytes, longestKeyBytes, mostKeys } from '../limits.ts';
 import { masked } from '../masking.ts';
 import { kvOperations as docs } from '../openapi/others.ts';
 import { resource, type App, type Env } from '../resource.ts';
 import { jsonArray } from '../streaming.ts';
 
-const largestValueBytes = 16_000;
-/** Names are parts of index entries, which have a limit of their own. */
-const longestKeyBytes = 1024;
-const mostKeys = 10_000;
 const pageSize = 500;
 
 export function kvRoutes(app: App, guards: MiddlewareHandler<Env>[], deps: { db: Database; sealing: Sealing }): void {

@@ -4,13 +4,13 @@ import type { Database } from '../../db/connection.ts';
 import { addPoint, listSeries, type Point, type Series } from '../../db/job-points.ts';
 import { readJson } from '../body.ts';
 import { badRequest } from '../errors.ts';
+import { mostValuesPerJob } from '../limits.ts';
 import { isObject } from '../masking.ts';
 import { wholeQuery } from '../numbers.ts';
 import { timeSeriesOperations as docs } from '../openapi/others.ts';
 import { resource, type App, type Env } from '../resource.ts';
 import { idOf, ownJob } from './jobs.ts';
 
-const mostValuesPerJob = 10_000;
 const mostMembers = 100;
 const longestText = 1000;
 /** JSON can write numbers that are read as infinite, and has no word for such; nor must the sum of all values be one. */

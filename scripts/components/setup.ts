@@ -44,7 +44,10 @@ export async function setUp(
   // Most jobs do without: that it is missing is told, and stops nothing but tests of it.
   const missingExtras = quiet ? [] : await ensureAll([udocker(machine)]);
   if (!quiet && !forTests && !(await rclone(machine).find())) {
-    say(`  rclone: not here, so jobs that bring storage of their own are refused; ${rclone(machine).advice}`);
+    say(
+      '  rclone: not here, so this machine runs no jobs that bring storage of their own (WebDAV, B2DROP), which end with ' +
+        `"No matching resources" where no other can; ${rclone(machine).advice}`,
+    );
   }
   const missingForTests = forTests ? [...missingExtras, ...(await ensureAll(testComponents(machine)))] : [];
   if (!quiet) say(`Set-up took ${((Date.now() - startedAt) / 1000).toFixed(1)} s.`);
