@@ -36,8 +36,11 @@ it('runs containers with one slot of each kind, and with images that are never n
 });
 
 it('starts jobs while a command of a user holds all there is for commands', async () => {
-  const busy = await running.rest.submit(shellJob('until [ -e over ]; do sleep 0.2; done'));
-  await running.rest.until(busy, ({ status }) => status === 'running');
+  const busy = await running.rest.submit(shellJob('echo ready; until [ -e over ]; do sleep 0.2; done'));
+  await eventually(
+    async () => ((await running.rest.output(busy)) === 'ready\n' ? true : undefined),
+    () => 'the job did not begin',
+  );
   const command = await running.rest.request('POST', `/jobs/${busy}/exec`, {
     command: ['sh', '-c', 'echo began; until [ -e over ]; do sleep 0.2; done'],
   });
