@@ -32,14 +32,26 @@ export function readWorkflowQuery(c: Context, owner: string): ListQuery {
 export function readJobQuery(c: Context, owner: string): ListQuery<JobFilter> {
   const ids = readIds(c, 'id must be a job id or a list of job ids');
   const isDetailed = has(c, 'detail');
+  const succeeded = readSucceeded(c);
   if (ids === undefined || c.req.query('workflow') !== 'true') {
-    return { listed: readListed(c, readFilter(c, owner, ids), ids !== undefined), isDetailed };
+    const listed = readListed<JobFilter>(c, readFilter(c, owner, ids), ids !== undefined);
+    return { listed: ofSuccess(listed, succeeded), isDetailed };
   }
   const [workflowId] = ids;
   // No workflow can have that id, so nothing is listed.
   const filter = readFilter(c, owner, workflowId === undefined ? [] : undefined);
-  const listed = readListed(c, { ...filter, ...(workflowId === undefined ? {} : { workflowId }) }, false);
-  return { listed: listed.kind === 'part' ? { ...listed, most: Infinity } : listed, isDetailed };
+  const listed = readListed<JobFilter>(c, { ...filter, ...(workflowId === undefined ? {} : { workflowId }) }, false);
+  return {
+    listed: ofSuccess(listed.kind === 'part' ? { ...listed, most: Infinity } : listed, succeeded),
+    isDetailed,
+  };
+}
+
+/** All that ended so, whatever else was asked for. */
+function ofSuccess(listed: Listed<JobFilter>, succeeded: boolean | undefined): Listed<JobFilter> {
+  if (succeeded === undefined) return listed;
+  const filter: JobFilter = { ...listed.filter, scope: 'history', succeeded };
+  return { kind: 'part', filter, direction: 'newest', most: Infinity };
 }
 
 function readFilter(c: Context, owner: string, ids?: number[]): ListFilter {
@@ -77,6 +89,14 @@ function readStatus(status: string): 'pending' | 'running' {
   if (status === 'running') return 'running';
   if (status === 'idle' || status === 'pending') return 'pending';
   throw badRequest('invalid status specified');
+}
+
+/** Of jobs that ended: exit codes count, as they do for what depends on a job. */
+function readSucceeded(c: Context): boolean | undefined {
+  const word = c.req.query('succeeded');
+  if (word === undefined) return undefined;
+  if (word === 'true' || word === 'false') return word === 'true';
+  throw badRequest('succeeded must be true or false');
 }
 
 /** How many finished jobs: 1 unless told, any negative number for all. */

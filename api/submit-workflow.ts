@@ -38,11 +38,6 @@ export async function dryRun(c: Context<Env>, deps: SubmitDependencies): Promise
   return planView(description.name, planWorkflow(description));
 }
 
-export function isDryRun(c: Context): boolean {
-  const asked = c.req.query('dryrun') ?? c.req.query('dryRun');
-  return asked !== undefined && asked !== 'false' && asked !== '0';
-}
-
 async function readDescription(c: Context<Env>): Promise<Pick<WorkflowSubmission, 'submitted' | 'description'>> {
   const parsed = parseWorkflowDescription(await readJson(c));
   if (parsed.kind === 'valid') return parsed;

@@ -22,6 +22,11 @@ export interface SubmitDependencies {
   wakeOutbox: () => void;
 }
 
+export function isDryRun(c: Context): boolean {
+  const asked = c.req.query('dryrun') ?? c.req.query('dryRun');
+  return asked !== undefined && asked !== 'false' && asked !== '0';
+}
+
 /** @returns the job's id. @throws ApiError */
 export async function createJob(c: Context<Env>, deps: SubmitDependencies): Promise<number> {
   const key = readKey(c);

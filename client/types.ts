@@ -50,6 +50,8 @@ export interface JobSummary {
 }
 
 export interface JobDetail extends JobSummary {
+  /** For people; more than the reason. */
+  statusDetail?: string;
   resources?: JobDocument['resources'];
   labels?: Record<string, string>;
   policies?: Record<string, unknown>;

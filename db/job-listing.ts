@@ -28,6 +28,8 @@ import {
 export interface JobFilter extends ListFilter {
   /** Only jobs of this workflow; `name` may be a full name or the one in the description. */
   workflowId?: number;
+  /** Only jobs that ended in success, or without. */
+  succeeded?: boolean;
 }
 
 export interface ListedJob {
@@ -194,13 +196,16 @@ const statusDetail = (sql: Sql): Fragment => sql`
   )), '') end`;
 
 /** In a workflow a name may also be the one that the description gives to several jobs. */
-function selected(sql: Sql, { workflowId, name, ...filter }: JobFilter): Fragment {
-  if (workflowId === undefined) return matching(sql, { ...filter, ...(name === undefined ? {} : { name }) });
+function selected(sql: Sql, { workflowId, name, succeeded, ...filter }: JobFilter): Fragment {
+  const isAsked = succeeded === undefined ? sql`` : sql`and succeeded = ${succeeded}`;
+  if (workflowId === undefined) {
+    return sql`${matching(sql, { ...filter, ...(name === undefined ? {} : { name }) })} ${isAsked}`;
+  }
   const isNamed = sql`
     and (name = ${name ?? null} or node in (
       select nodes.node from workflow_nodes as nodes where nodes.workflow_id = ${workflowId} and nodes.name = ${name ?? null}
     ))`;
-  return sql`workflow_id = ${workflowId} ${name === undefined ? sql`` : isNamed} and ${matching(sql, filter)}`;
+  return sql`workflow_id = ${workflowId} ${name === undefined ? sql`` : isNamed} and ${matching(sql, filter)} ${isAsked}`;
 }
 
 function asksForOutputs(submitted: Record<string, unknown>): boolean {

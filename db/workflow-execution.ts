@@ -6,7 +6,7 @@ import { sql } from 'drizzle-orm';
 import { reasons } from '../domain/reasons.ts';
 import type { JobStatus, TerminalStatus } from '../domain/status.ts';
 import type { DagPlan } from '../domain/workflow-messages.ts';
-import type { Database, Transaction } from './connection.ts';
+import type { Database, Sql, Transaction } from './connection.ts';
 
 /** Undefined: there is no such workflow. */
 export async function findDag(
@@ -55,6 +55,20 @@ export async function lockRange(tx: Transaction, range: { firstJobId: number; co
   return rows as unknown as ShardJob[];
 }
 
+const wasOrWere = (sql: Sql, count: string) => sql`case when ${sql(count)} = 1 then ' was' else ' were' end`;
+
+const mostNames = 3;
+
+/** In parentheses, and not all where there are many; nothing where all of them were cancelled. */
+const namesOfFailed = (sql: Sql, workflowId: number) => sql`
+  coalesce((
+    select ' (' || string_agg(name, ', ' order by id) || case when failed > ${mostNames} then ', ...' else '' end || ')'
+    from (
+      select id, name from jobs where workflow_id = ${workflowId} and not succeeded and status <> 'deleted'
+        and status_reason is distinct from ${reasons.dependencyFailed} order by id limit ${mostNames}
+    ) as first
+  ), '')`;
+
 /** Undefined while a job has no terminal state: nothing is written then. */
 export async function endWorkflow(
   db: Database,
@@ -71,8 +85,11 @@ export async function endWorkflow(
         started_at = case when ${isDeleted} then started_at else coalesce(started_at, now()) end,
         status = case when ${isDeleted} then 'deleted' when failed + skipped > 0 then 'failed' else 'completed' end,
         status_reason = case when ${isDeleted} then ${reasons.workflowDeletedByUser}::text end,
-        status_detail = case when not ${isDeleted} and failed + skipped > 0
-          then failed || ' of ' || total || ' jobs failed, ' || skipped || ' were not run' end
+        status_detail = case when not ${isDeleted} then nullif(concat_ws(', ',
+          case when failed + skipped > 0 then failed || ' of ' || total || ' jobs failed' || ${namesOfFailed(client, workflowId)} end,
+          case when skipped > 0 then skipped || ${wasOrWere(client, 'skipped')} || ' not run' end,
+          case when left_out > 0 then left_out || ${wasOrWere(client, 'left_out')} || ' left out' end
+        ), '') end
       where id = ${workflowId} and status in ('pending', 'running') returning id, status, notification_count
     ), announced as (
       insert into outbox (kind, target, payload)

@@ -48,7 +48,14 @@ export const jobOperations = {
   list: {
     summary: 'List jobs',
     description: 'Unfinished and kept ones, unless something else is asked for.',
-    query: { ...listQuery, workflow: flagOf('`true`: `id` is that of a workflow, and its jobs are meant') },
+    query: {
+      ...listQuery,
+      workflow: flagOf('`true`: `id` is that of a workflow, and its jobs are meant'),
+      succeeded: {
+        schema: { type: 'string', enum: ['true', 'false'] },
+        description: 'All jobs that ended, and did, or did not: exit codes count, and what was not run did not',
+      },
+    },
     answers: { 200: { description: 'Jobs', schema: arrayOf(schema('Job')) } },
     refusals: [400],
   },

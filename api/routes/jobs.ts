@@ -16,7 +16,7 @@ import { entriesOf, type Listing } from '../pages.ts';
 import { idList, readId } from '../numbers.ts';
 import { resource, type App, type Env } from '../resource.ts';
 import { jsonArray } from '../streaming.ts';
-import { createJob, type SubmitDependencies } from '../submit.ts';
+import { createJob, isDryRun, type SubmitDependencies } from '../submit.ts';
 
 export function jobRoutes(app: App, guards: MiddlewareHandler<Env>[], deps: SubmitDependencies): void {
   const { db, store, wakeOutbox } = deps;
@@ -49,7 +49,11 @@ export function jobRoutes(app: App, guards: MiddlewareHandler<Env>[], deps: Subm
       const { listed, isDetailed } = readJobQuery(c, c.get('identity').owner);
       return jsonArray(c, isDetailed ? entriesOf(listed, detailed) : entriesOf(listed, plain));
     },
-    POST: async (c) => c.json({ id: await createJob(c, deps) }, 201),
+    POST: async (c) => {
+      // It would be submitted, which is not what was asked for.
+      if (isDryRun(c)) throw badRequest('Only workflows can be tried by a dry run: POST /workflows?dryrun');
+      return c.json({ id: await createJob(c, deps) }, 201);
+    },
     DELETE: (c) => {
       const message = 'a job id or list of job ids must be provided';
       return remove(c, idList(c.req.query('id') ?? '', message));

@@ -33,8 +33,8 @@ import { resource, type App, type Env } from '../resource.ts';
 import { readSelection } from '../selection.ts';
 import { refuseWithoutRoom } from '../stored-jobs.ts';
 import { jsonArray } from '../streaming.ts';
-import type { SubmitDependencies } from '../submit.ts';
-import { createWorkflow, dryRun, isDryRun } from '../submit-workflow.ts';
+import { isDryRun, type SubmitDependencies } from '../submit.ts';
+import { createWorkflow, dryRun } from '../submit-workflow.ts';
 import { graphView, workflowDetailView, workflowListView } from '../workflow-view.ts';
 import { idOf, onlyOwnSubmissions } from './jobs.ts';
 

@@ -6,7 +6,7 @@ import type { JobDetail, JobStatus } from '../../client/types.ts';
 const askEveryMs = 400;
 
 export interface Watcher {
-  onStatus(status: JobStatus, reason: string | undefined): void;
+  onStatus(status: JobStatus, why: string | undefined): void;
   onOutput(text: string): void;
 }
 
@@ -24,8 +24,9 @@ export async function follow(
   for (;;) {
     const job = await client.describe(id);
     if (!job) throw new Error(`job ${id} is gone`);
-    const state = `${job.status} ${job.statusReason ?? ''}`;
-    if (state !== told) watcher.onStatus(job.status, job.statusReason);
+    const why = job.statusDetail ?? job.statusReason;
+    const state = `${job.status} ${why ?? ''}`;
+    if (state !== told) watcher.onStatus(job.status, why);
     told = state;
     // Asked after the state: when that is final, this is the whole output.
     const news = await client.stdout(id, { offsetBytes });

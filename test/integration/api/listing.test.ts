@@ -71,6 +71,21 @@ describe('GET /jobs', () => {
     });
   });
 
+  test('filters by success, whatever became of the job', async () => {
+    const [good, bad, lost] = [await createJob(anna), await createJob(anna), await createJob(anna)];
+    await createJob(anna);
+    await api.connection.sql`
+      update jobs set status = case when id = ${lost} then 'failed' else 'completed' end, succeeded = (id = ${good}),
+        in_queue = false, ended_at = now() where id = any(${[good, bad, lost]})`;
+    expect(await idsOf(anna, '/jobs?succeeded=true')).toEqual([good]);
+    expect(await idsOf(anna, '/jobs?succeeded=false&completed=true&num=1')).toEqual([lost, bad]);
+    expect(await idsOf(anna, `/jobs?succeeded=false&id=${good},${bad}&detail`)).toEqual([bad]);
+    expect(await anna.get('/jobs?succeeded=no')).toMatchObject({
+      status: 400,
+      json: { error: 'succeeded must be true or false' },
+    });
+  });
+
   test('filters by all constraints, in both spellings, and by name', async () => {
     const both = await createJob(anna, { labels: { app: 'pi', run: '1' }, name: 'x' });
     const one = await createJob(anna, { labels: { app: 'pi' } });

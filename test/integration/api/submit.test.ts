@@ -38,6 +38,12 @@ describe('POST /jobs', () => {
     });
   });
 
+  test('is not done by a dry run, which only workflows have', async () => {
+    const refusal = { status: 400, json: { error: expect.stringMatching(/POST \/workflows\?dryrun$/) } };
+    expect(await anna.post('/jobs?dryrun', job())).toMatchObject(refusal);
+    expect(await idsOf(anna, '/jobs')).toEqual([]);
+  });
+
   test('refuses what can not be honoured yet', async () => {
     const answer = await anna.post('/jobs', job({ resources: { nodes: 2, cpus: 1, memory: 1 } }));
     expect(answer.status).toBe(400);

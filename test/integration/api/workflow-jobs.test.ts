@@ -67,7 +67,8 @@ describe('GET /jobs?workflow=true', () => {
     expect(await list('&name=merge')).toEqual([one + 5]);
     expect(await list('&name=point&all')).toEqual([one + 2, one + 1, one + 3, one + 4]);
     expect(await idsOf(anna, `/jobs?id=${two}&workflow=true&completed=true&num=1`)).toEqual([]);
-    await finishWorkflow(api.connection, two);
+    await finishWorkflow(api.connection, two, 'failed', ['merge']);
+    expect(await idsOf(anna, `/jobs?id=${two}&workflow=true&succeeded=false`)).toEqual([two + 5]);
     expect(await idsOf(anna, `/jobs?id=${two}&workflow=true&completed=true&num=1`)).toEqual(jobs(two).reverse());
     expect(await idsOf(anna, `/jobs?id=${two}&workflow=false`)).toEqual([]);
   });

@@ -98,7 +98,11 @@ describe('a partial rerun', () => {
   it('from a job on completes, whatever was left out', async () => {
     const { ended, ran: places } = await endedRerun({ from: ['alone'] });
     expect(places).toEqual([13, 14]);
-    expect(ended).toMatchObject({ status: 'completed', progress: { total: 15, done: 10, failed: 0, waiting: 5 } });
+    expect(ended).toMatchObject({
+      status: 'completed',
+      statusDetail: '5 were left out',
+      progress: { total: 15, done: 10, failed: 0, waiting: 5 },
+    });
   });
 
   it('of a rerun sees what that one kept and left out', async () => {
