@@ -48,7 +48,8 @@ export function describeTests(ground: () => Ground): void {
     const user = await ground().newUser('describe-full');
     await user.rest.upload('words.txt', Buffer.from('w'));
     const artifacts = [{ url: 'words.txt' }];
-    const submitted = shellJob('cat in.txt > out.txt; mkdir plots deep; echo 1 > deep/other.txt', {
+    // Long enough for its memory to be looked at.
+    const submitted = shellJob('cat in.txt > out.txt; mkdir plots deep; echo 1 > deep/other.txt; sleep 3', {
       ...full,
       artifacts,
     });

@@ -37,7 +37,7 @@ export function describeTasks(name: string, open: () => Promise<Transport>): voi
       const run = newRun();
       const { machine } = transport;
       const before = Date.now() / 1000 - 5;
-      const started = await machine.startTask(run, launchOf(image, sh('echo out; echo err >&2; exit 7')));
+      const started = await machine.startTask(run, launchOf(image, sh('echo out; echo err >&2; sleep 1; exit 7')));
       expect(started).toMatchObject({ kind: 'started' });
       const result = await resultOf(watch, run);
       expect(result).toMatchObject({ exitCode: 7, cause: 'exited' });
