@@ -80,7 +80,17 @@ describe('placement', () => {
   });
 
   it('waits, not fails, for machines that are out of reach', () => {
-    expect(decide([candidate(1, 1)], [machine(1, 8, 8, { isReady: false })])[0]).toMatchObject({ kind: 'wait' });
+    const reasonFor = (changes: Partial<PlaceableMachine>) =>
+      decide([candidate(1, 1)], [machine(1, 8, 8, { isReady: false, ...changes })])[0];
+    expect(reasonFor({ abilities: ['singularity'] })).toMatchObject({
+      kind: 'wait',
+      reason: expect.stringMatching(/out of reach/) as string,
+    });
+    expect(reasonFor({ isLost: true })).toMatchObject({
+      kind: 'wait',
+      reason: expect.stringMatching(/out of reach/) as string,
+    });
+    expect(reasonFor({})).toMatchObject({ kind: 'wait', reason: expect.stringMatching(/has answered yet/) as string });
   });
 
   it('honours the order of preferred sites before best fit', () => {

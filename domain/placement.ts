@@ -79,7 +79,10 @@ export function decide(
     }
     const ready = able.filter((machine) => machine.isReady);
     if (ready.length === 0) {
-      const reason = 'every machine that could run it is out of reach';
+      const isNew = able.some((machine) => !machine.abilities && !machine.isLost);
+      const reason = isNew
+        ? 'no machine that could run it has answered yet'
+        : 'every machine that could run it is out of reach';
       return { kind: 'wait', candidate, reason, ...(able.every(({ isLost }) => isLost) ? { isOutage: true } : {}) };
     }
     if (ready.every((machine) => reserved.has(machine.id))) {
