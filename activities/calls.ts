@@ -4,7 +4,7 @@ import type { Database } from '../db/connection.ts';
 import { currentRun, type RunFacts } from '../db/execution.ts';
 import { appendCallOutput, claimCall, endCall, findOpenCall, type JobCall } from '../db/job-calls.ts';
 import { findImage } from '../db/machines.ts';
-import type { CallRef, CallResult } from '../domain/call-messages.ts';
+import { mostOutputBytes, type CallRef, type CallResult } from '../domain/call-messages.ts';
 import type { JobDescription } from '../domain/description.ts';
 import { scratchPath } from '../domain/environment.ts';
 import { taskOfLaunch } from '../domain/launch.ts';
@@ -25,8 +25,6 @@ export interface CallRecordActivities {
   abandonCall(input: CallRef & { detail: string }): Promise<void>;
 }
 
-/** What is kept of what a command writes. */
-const mostOutputBytes = 4_194_304;
 const putSeconds = 1000;
 /** A command that writes nothing does not notice that nobody reads it. */
 const wantedEveryMs = 2000;

@@ -7,6 +7,7 @@ import { reasons } from '../domain/reasons.ts';
 import type { JobStatus, TerminalStatus } from '../domain/status.ts';
 import type { DagPlan } from '../domain/workflow-messages.ts';
 import type { Database, Sql, Transaction } from './connection.ts';
+import { seenByWorkflow } from './workflow-selection.ts';
 
 /** Undefined: there is no such workflow. */
 export async function findDag(
@@ -64,8 +65,8 @@ const namesOfFailed = (sql: Sql, workflowId: number) => sql`
   coalesce((
     select ' (' || string_agg(name, ', ' order by id) || case when failed > ${mostNames} then ', ...' else '' end || ')'
     from (
-      select id, name from jobs where workflow_id = ${workflowId} and not succeeded and status <> 'deleted'
-        and status_reason is distinct from ${reasons.dependencyFailed} order by id limit ${mostNames}
+      select id, name from jobs where workflow_id = ${workflowId} and ${seenByWorkflow(sql, 'jobs')} in ('failed', 'killed')
+      order by id limit ${mostNames}
     ) as first
   ), '')`;
 

@@ -4,6 +4,15 @@ import type { NodeSelection, Range } from '../domain/selection.ts';
 import type { Sql, SqlTransaction } from './connection.ts';
 import type { Fragment } from './list-pages.ts';
 
+/** The status of a job as its workflow sees it (`SelectedStatus`), of a row of `jobs` that the query calls `alias`. */
+export const seenByWorkflow = (sql: Sql | SqlTransaction, alias: string): Fragment => {
+  const job = sql(alias);
+  return sql`case
+    when ${job}.status not in ('completed', 'failed') then ${job}.status
+    when ${job}.status_reason = ${reasons.dependencyFailed} then 'skipped'
+    when ${job}.succeeded then 'completed' else 'failed' end`;
+};
+
 /** Of a row of `jobs` that the query calls `alias`. */
 export function isSelected(
   sql: Sql | SqlTransaction,
@@ -12,12 +21,7 @@ export function isSelected(
 ): Fragment {
   const job = sql(alias);
   const isInstance = instances && sql`and ${job}.instance <@ ${multirange(instances)}::int4multirange`;
-  const hasStatus =
-    status &&
-    sql`and case
-      when ${job}.status not in ('completed', 'failed') then ${job}.status
-      when ${job}.status_reason = ${reasons.dependencyFailed} then 'skipped'
-      when ${job}.succeeded then 'completed' else 'failed' end = any(${status}::text[])`;
+  const hasStatus = status && sql`and ${seenByWorkflow(sql, alias)} = any(${status}::text[])`;
   return sql`(${job}.node = any(${nodes}::int[]) ${isInstance ?? sql``} ${hasStatus ?? sql``})`;
 }
 

@@ -4,6 +4,9 @@ export interface CallRef {
   callId: string;
 }
 
+/** What is kept of what a command writes; one that writes more is ended. */
+export const mostOutputBytes = 4 * 2 ** 20;
+
 export type CallRequest =
   | { kind: 'exec'; argv: string[]; limitSeconds: number }
   /** `path` is relative to scratch. */

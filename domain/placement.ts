@@ -79,6 +79,7 @@ export function decide(
     }
     const ready = able.filter((machine) => machine.isReady);
     if (ready.length === 0) {
+      // Its abilities are what a machine tells first.
       const isNew = able.some((machine) => !machine.abilities && !machine.isLost);
       const reason = isNew
         ? 'no machine that could run it has answered yet'

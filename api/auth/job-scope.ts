@@ -25,8 +25,9 @@ export function jobScope(db: Database, prefixes: readonly string[]): MiddlewareH
   return async (c, next) => {
     const { owner, job } = c.get('identity');
     if (job) {
-      if (!(await isTokenAlive(db, { owner, job })))
+      if (!(await isTokenAlive(db, { owner, job }))) {
         throw unauthorized('Authentication failure', 'the run of the job that it was made for is over');
+      }
       const prefix = prefixes.find((each) => c.req.path.startsWith(`${each}/`)) ?? '';
       if (!mayUse(c.req.method, c.req.path.slice(prefix.length))) {
         throw forbidden('The token of a job can not be used for this');

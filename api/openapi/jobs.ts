@@ -1,4 +1,5 @@
 /** What the routes of jobs and workflows say of themselves. */
+import { mostOutputBytes } from '../../domain/call-messages.ts';
 import { mostCalls } from '../limits.ts';
 import type { Answer, Operation, Parameter } from './operation.ts';
 import { arrayOf, object, schema, text, whole } from './schemas.ts';
@@ -134,8 +135,8 @@ export const jobCallOperations = {
     summary: 'Run a command in a running job',
     description:
       'Beside its tasks, in a container like that of the one that started last, for at most 90 s. The answer begins a ' +
-      'second after the first that the command writes, or at its end. After 4 MiB of output it is ended. A job has at most ' +
-      `${mostCalls} commands and snapshots under way at a time; one more is refused with 429.`,
+      `second after the first that the command writes, or at its end. After ${mostOutputBytes / 2 ** 20} MiB of output it is ` +
+      `ended. A job has at most ${mostCalls} commands and snapshots under way at a time; one more is refused with 429.`,
     query: { command: { schema: text, description: 'Its words, with commas between them; without a body' } },
     body: { schema: schema('Command'), isOptional: true },
     answers: {

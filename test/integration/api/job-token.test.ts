@@ -36,6 +36,7 @@ beforeEach(async () => {
 });
 
 const refused = { status: 401, json: { error: 'Authentication failure' } };
+const over = { status: 401, json: { ...refused.json, detail: 'the run of the job that it was made for is over' } };
 const notItsOwn = { status: 403, json: { error: 'The token of a job may change only what that job submitted' } };
 const closed = { status: 403, json: { error: 'The token of a job can not be used for this' } };
 
@@ -113,21 +114,21 @@ describe('the token of a job', () => {
     await sql`update jobs set ended_at = now() - interval '59 minutes' where id = ${jobId}`;
     expect((await inside.get('/jobs')).status).toBe(200);
     await sql`update jobs set ended_at = now() - interval '61 minutes' where id = ${jobId}`;
-    expect(await inside.get('/jobs')).toMatchObject(refused);
-    expect(await inside.post('/token')).toMatchObject(refused);
+    expect(await inside.get('/jobs')).toMatchObject(over);
+    expect(await inside.post('/token')).toMatchObject(over);
   });
 
   test('ends with the deletion of the job', async () => {
     await finish(api.connection, jobId);
     await api.connection.sql`update jobs set status = 'deleted' where id = ${jobId}`;
-    expect(await inside.get('/jobs')).toMatchObject(refused);
+    expect(await inside.get('/jobs')).toMatchObject(over);
   });
 
   test('is good for its attempt only, and no longer than its time', async () => {
     const outlived = await asJob({}, -3601);
     expect(await outlived.get('/jobs')).toMatchObject(refused);
     await api.connection.sql`update jobs set attempt = 2, status = 'pending' where id = ${jobId}`;
-    expect(await inside.get('/jobs')).toMatchObject(refused);
+    expect(await inside.get('/jobs')).toMatchObject(over);
     expect((await (await asJob({ attempt: 2 })).get('/jobs')).status).toBe(200);
   });
 

@@ -220,7 +220,7 @@ describe('a workflow', () => {
     });
     const { subject, text } = await mail.to('branch@example.org');
     expect(subject).toBe(`Your PROMINENCE workflow with id ${failed} has failed`);
-    expect(text).toMatch(/^Detail: +1 of 2 jobs failed \(.*\), 1 was not run$/m);
+    expect(text).toMatch(/^Detail: +1 of 2 jobs failed \(\/bad\), 1 was not run$/m);
 
     const deleting = new WorkflowRest(await ann('enough@example.org'));
     const deleted = await deleting.submit({

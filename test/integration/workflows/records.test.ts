@@ -150,8 +150,17 @@ describe('progress', () => {
     expect(await counters(id)).toEqual({ total: 101, done: 100 - failed, failed, queued: 0, skipped: 0 });
     expect(await endWorkflow(connection.db, id, false)).toBeUndefined();
     await closeJobs(connection.db, { workflowId: id, which: 'skipped', nodes: [1] }, 10);
+    // What was cancelled has not failed, and what has no result because of others neither.
+    const [first, cancelled, second, killed] = jobs.filter((jobId) => jobId % 4 === 0);
+    await connection.sql`update jobs set status = 'deleted' where id = ${cancelled!}`;
+    await connection.sql`update jobs set status = 'killed' where id = ${killed!}`;
     expect(await endWorkflow(connection.db, id, false)).toBe('failed');
     expect(await endWorkflow(connection.db, id, true)).toBe('failed');
+    const nameOf = (jobId: number) => `busy/point/${jobId - id - 1}`;
+    const [ended] = await connection.sql`select status_detail as detail from workflows where id = ${id}`;
+    expect(ended).toEqual({
+      detail: `${failed} of 101 jobs failed (${[first!, second!, killed!].map(nameOf).join(', ')}, ...), 1 was not run`,
+    });
 
     const rerun = await rerunWorkflow(connection.db, identity, id);
     if (rerun.kind !== 'accepted') throw new Error(rerun.kind);
