@@ -60,11 +60,15 @@ const runtimes = v.strictObject({
   udocker: v.optional(v.picklist(['udocker', 'podman', 'docker']), 'udocker'),
 });
 
+/** What jobs see of networks (domain/machine.ts); `isolated` and `none` leave out machines that can't. */
+const network = v.optional(v.picklist(['auto', 'isolated', 'none', 'host']), 'auto');
+
 const localSite = v.strictObject({
   type: v.literal('local'),
   name,
   region: v.optional(name),
   runtimes: v.optional(runtimes, {}),
+  network,
   /** Default: what the machine has. */
   cpus: v.optional(count),
   memoryGb: v.optional(positive),
@@ -102,6 +106,7 @@ const sshSite = v.strictObject({
   name,
   region: v.optional(name),
   runtimes: v.optional(runtimes, {}),
+  network,
   hosts: uniquelyNamed(sshHost, 'host'),
 });
 

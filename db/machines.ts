@@ -1,6 +1,6 @@
 /** Machines as rows: registered from the configuration, followed by whoever watches them. */
 import { and, eq, inArray, notInArray, sql } from 'drizzle-orm';
-import type { MachineFacts } from '../domain/machine.ts';
+import { networkOf, type MachineFacts, type NetworkFact } from '../domain/machine.ts';
 import type { Capacity } from '../domain/placement.ts';
 import type { Database } from './connection.ts';
 import { jobs, machineImages, machines, outbox, placements } from './schema.ts';
@@ -147,16 +147,20 @@ export async function forgetImage(db: Database, machineId: number, imageKey: str
 /** Most free CPUs first. */
 export async function readyMachines(
   db: Database,
-): Promise<{ site: string; region: string | null; capacity: Capacity; free: Capacity }[]> {
+): Promise<{ site: string; region: string | null; capacity: Capacity; free: Capacity; network?: NetworkFact }[]> {
   const rows = await db
     .select()
     .from(machines)
     .where(eq(machines.state, 'ready'))
     .orderBy(sql`${machines.freeCpus} desc`, machines.id);
-  return rows.map((row) => ({
-    site: row.site,
-    region: row.region,
-    capacity: { cpus: row.cpus, memory: row.memory, disk: row.disk },
-    free: { cpus: row.freeCpus, memory: row.freeMemory, disk: row.freeDisk },
-  }));
+  return rows.map((row) => {
+    const network = row.facts ? networkOf(row.facts) : undefined;
+    return {
+      site: row.site,
+      region: row.region,
+      capacity: { cpus: row.cpus, memory: row.memory, disk: row.disk },
+      free: { cpus: row.freeCpus, memory: row.freeMemory, disk: row.freeDisk },
+      ...(network ? { network } : {}),
+    };
+  });
 }

@@ -2,7 +2,7 @@
 import type { Host } from './host.ts';
 import { scriptsOn } from './installed-scripts.ts';
 import type { ContainerRuntime } from '../domain/description.ts';
-import type { RuntimeProgram, RuntimePrograms } from '../domain/machine.ts';
+import type { NetworkWish, RuntimeProgram, RuntimePrograms } from '../domain/machine.ts';
 import { exec, snapshot } from './machine-calls.ts';
 import { probe } from './machine-facts.ts';
 import { pullImage } from './machine-images.ts';
@@ -21,6 +21,8 @@ export interface MachineOptions {
   imageCacheBytes: number;
   /** Default: the program each name is from. */
   runtimes?: RuntimePrograms;
+  /** Default: isolated where that can be had, and nothing of the machine to be reached. */
+  network?: NetworkWish;
 }
 
 const usualPrograms: RuntimePrograms = { singularity: 'apptainer', udocker: 'udocker' };
@@ -31,12 +33,13 @@ export function createMachine({
   workDirectory,
   imageCacheBytes,
   runtimes = usualPrograms,
+  network = { mode: 'auto', reachable: [] },
 }: MachineOptions): Machine {
   const scripts = scriptsOn(host, workDirectory);
   const starter = createStarter(scripts, host.label);
   return {
     label: host.label,
-    probe: () => probe(scripts, host.label, runtimes),
+    probe: () => probe(scripts, host.label, runtimes, network),
     stageIn: (run, prepare, artifacts, signal) => stageIn(scripts, run, prepare, artifacts, signal),
     mountStorage: (run, request, signal) => mountStorage(scripts, run, request, signal),
     unmountStorage: (run, patienceSeconds, signal) => unmountStorage(scripts, run, patienceSeconds, signal),

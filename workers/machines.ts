@@ -91,20 +91,32 @@ export class MachineRegistry {
     const site = this.config.sites.find(({ name }) => name === row?.site);
     if (!row || !site) throw new Error(`machine ${id} is not in the configuration of this worker`);
     const imageCacheBytes = this.config.execution.imageCacheGb * 1e9;
+    const { runtimes } = site;
+    const network = { mode: site.network, reachable: reachableByJobs(this.config) };
     switch (site.type) {
       case 'local': {
         const workDirectory = localWorkDirectory(site, this.config);
         const host = createLocalHost({ account: site.account, binDirectories: this.binDirectories, workDirectory });
-        return createMachine({ host, workDirectory, imageCacheBytes, runtimes: site.runtimes });
+        return createMachine({ host, workDirectory, imageCacheBytes, runtimes, network });
       }
       case 'ssh': {
         const host = site.hosts.find(({ name }) => name === row.name);
         if (!host) throw new Error(`host ${row.name} of site ${site.name} is not in the configuration of this worker`);
         const { workDirectory } = host;
-        return createMachine({ host: sshHost(host), workDirectory, imageCacheBytes, runtimes: site.runtimes });
+        return createMachine({ host: sshHost(host), workDirectory, imageCacheBytes, runtimes, network });
       }
     }
   }
+}
+
+/** What the service tells jobs to talk to, as `host:port`: it may be on the very machine they run on. */
+export function reachableByJobs({ api, storage }: Pick<Config, 'api' | 'storage'>): string[] {
+  const store = storage.kind === 's3' ? (storage.publicEndpoint ?? storage.endpoint) : undefined;
+  const doors = [api.publicUrl, ...(store === undefined ? [] : [store])].map((text) => {
+    const { protocol, hostname, port } = new URL(text);
+    return `${hostname}:${port || (protocol === 'https:' ? 443 : 80)}`;
+  });
+  return [...new Set(doors)];
 }
 
 function sshHost({ address, port, user, privateKeyFile, hostKey }: SshHostConfig): Host {

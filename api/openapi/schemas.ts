@@ -454,7 +454,22 @@ const named = {
   },
   Accounting: object({ usage: object({ users: mapOf(usage), groups: mapOf(usage) }) }),
   Machines: object({
-    existing: arrayOf(object({ site: text, 'region?': text, capacity, free: capacity })),
+    existing: arrayOf(
+      object({
+        site: text,
+        'region?': text,
+        capacity,
+        free: capacity,
+        'network?': {
+          ...text,
+          enum: ['isolated', 'none', 'host'],
+          description:
+            "What jobs there see of networks: isolated from the machine's own, nothing but this API and the object store, or " +
+            "the machine's own network with its loopback",
+        },
+        'networkReason?': { ...text, description: 'Why it is not isolated where the site did not ask for that' },
+      }),
+    ),
   }),
   Point: object(
     {

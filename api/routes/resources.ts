@@ -11,11 +11,13 @@ export function resourceRoutes(app: App, guards: MiddlewareHandler<Env>[], { db 
     docs: { GET: resourcesOperation },
     GET: async (c) => {
       const machines = await readyMachines(db);
-      const existing = machines.map(({ site, region, capacity, free }) => ({
+      const existing = machines.map(({ site, region, capacity, free, network }) => ({
         capacity: inGigabytes(capacity),
         free: inGigabytes(free),
         site,
         ...(region === null ? {} : { region }),
+        ...(network ? { network: network.mode } : {}),
+        ...(network?.reason === undefined ? {} : { networkReason: network.reason }),
       }));
       return c.json({ existing });
     },

@@ -1,5 +1,5 @@
-# Containers of a run: what launch texts call. Sourced, after mounts.sh and folders.sh, by the scripts that start
-# something, which set `run` and `image`.
+# Containers of a run: what launch texts call. Sourced, after mounts.sh, folders.sh and network.sh, by the scripts that start
+# something, which set `run` and `image`, and have joined the network of the run.
 
 # inside SOURCE: sets `inside` to the real path of a folder in scratch, made if it is missing. The runtime opens that path
 # once more, and can't be given a folder that is open: one that a sidecar exchanges in these moments goes unnoticed.
@@ -15,7 +15,11 @@ contained() {
   runtime=apptainer
   command -v apptainer >/dev/null || runtime=singularity
   [ ! -d apptainer ] || export APPTAINER_CONFIGDIR="$PWD/apptainer"
-  exec setsid "$runtime" -s "$verb" --containall --no-eval \
+  # The network is one of a user namespace, which the runtime can only enter as an ordinary user.
+  [ -z "$within" ] || set -- --userns "$@"
+  [ -z "$name_servers" ] || set -- --dns "$(printf '%s' "$name_servers" | tr ' ' ,)" "$@"
+  # shellcheck disable=SC2086
+  exec $within setsid "$runtime" -s "$verb" --containall --no-eval \
     --home "$PWD/$run/home:/home/user" --bind "$PWD/$run/tmp:/tmp" "$@"
 }
 
@@ -38,8 +42,12 @@ unpacked() {
 contained_udocker() {
   # What is shared in memory is the run's own too, and goes with it.
   mkdir -p "$run/shm"
+  if [ -n "$name_servers" ]; then
+    printf 'nameserver %s\n' $name_servers >"$run/resolv.conf"
+    set -- "--volume=$PWD/$run/resolv.conf:/etc/resolv.conf" "$@"
+  fi
   # shellcheck disable=SC2086
-  exec setsid $python "${0%/*}/udocker.py" "$udocker" "$container" --hostauth "--user=$(id -un)" \
+  exec $within setsid $python "${0%/*}/udocker.py" "$udocker" "$container" --hostauth "--user=$(id -un)" \
     "--volume=$PWD/$run/home:/home/user" "--volume=$PWD/$run/tmp:/tmp" "--volume=$PWD/$run/shm:/dev/shm" "$@"
 }
 
@@ -55,9 +63,10 @@ engine_for() {
 contained_by_engine() {
   identity
   [ -z "$passwd" ] || set -- "--volume=$passwd:/etc/passwd:ro" "$@"
+  [ -z "$name_servers" ] || set -- $(printf -- '--dns=%s ' $name_servers) "$@"
   launcher="exec setsid $python ${0%/*}/engine.py prominence-$own-${run#runs/}"
   # shellcheck disable=SC2086
-  engine run --init --pull=never --network=host --log-driver=none --cap-drop=ALL --shm-size="${memory}k" \
+  engine run --init --pull=never "--network=${network_file:+ns:}${network_file:-host}" --log-driver=none --cap-drop=ALL --shm-size="${memory}k" \
     --security-opt=no-new-privileges --security-opt=label=disable $user --env=HOME=/home/user \
     "--label=prominence=$own" "--volume=$PWD/$run/home:/home/user" "--volume=$PWD/$run/tmp:/tmp" "$@"
 }

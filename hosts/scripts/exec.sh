@@ -18,6 +18,7 @@ fi
 . "${0%/*}/processes.sh"
 . "${0%/*}/mounts.sh"
 . "${0%/*}/folders.sh"
+. "${0%/*}/network.sh"
 . "${0%/*}/container.sh"
 
 run=runs/$1 limit=$2 memory=$3 boundary=$4
@@ -48,6 +49,9 @@ if [ ! -e "$run/$image" ]; then
   image=${file##*/}
 fi
 exec 3<&0 </dev/null
+network_kind "$image"
+[ "$kind" != podman ] || { . "${0%/*}/engine.sh" && find_engine podman; } || refuse 'this machine has no podman any more'
+join_network "$run" "$kind" || refuse "$problem"
 
 (
   exec 3<&-

@@ -1,13 +1,15 @@
-# probe.sh SINGULARITY UDOCKER
+# probe.sh SINGULARITY UDOCKER NETWORK [HOST:PORT...]
 #
 # Says what the machine is, as `key value` lines, and makes the folders of the work directory. The arguments are the
-# programs that run what jobs call so: apptainer, udocker, podman or docker.
+# programs that run what jobs call so: apptainer, udocker, podman or docker; the networks that jobs are to have, `isolated`,
+# `none`, `host`, or `auto`: isolated where that can be had; and what jobs must reach wherever it is.
 set -u
 umask 022
 . "${0%/*}/processes.sh"
 . "${0%/*}/mounts.sh"
 . "${0%/*}/udocker.sh"
 . "${0%/*}/engine.sh"
+. "${0%/*}/network.sh"
 case $PWD in *[:,\"]*) echo "the work directory must not contain : , or \" ($PWD)" >&2; exit 1 ;; esac
 mkdir -p runs removed watches images/index images/digests images/sources images/locks images/tmp apptainer || exit 1
 chmod 700 . || exit 1
@@ -108,12 +110,63 @@ forget_strangers() (
   done
 )
 
-for runtime in "singularity ${1:-apptainer}" "udocker ${2:-udocker}"; do
-  case $runtime in
-    *' apptainer') tell_apptainer "${runtime% *}" ;;
-    *' udocker') tell_udocker "${runtime% *}" ;;
-    *) tell_engine "${runtime% *}" "${runtime#* }" ;;
+# decide_network KIND: makes known what networks its containers get, and sets `network_told`. Tried with a namespace that
+# nobody uses, for nothing else tells. Fails with `problem` where the site wants what this machine can't give.
+decide_network() {
+  [ "${decided:-}" != "$1" ] || return "$decision"
+  settle_network "$1"
+  decided=$1 decision=$?
+  return "$decision"
+}
+
+settle_network() {
+  network_told=host
+  mkdir -p network
+  if [ "$network" != host ]; then
+    case $network in auto) state=isolated ;; *) state=$network ;; esac
+    echo "$state" $doors >"network/$1.settings.$$" && mv "network/$1.settings.$$" "network/$1.settings"
+    if try_network "$1"; then
+      network_told=$state
+    elif [ "$network" = auto ]; then
+      network_told="host $problem"
+    else
+      rm -f "network/$1.state"
+      return 1
+    fi
+  fi
+  echo "${network_told%% *}" >"network/$1.state.$$" && mv "network/$1.state.$$" "network/$1.state"
+}
+
+try_network() {
+  boot_id
+  run=runs/.network-$$
+  mkdir -p "$run"
+  case $1 in
+    docker) problem="its daemon makes the networks of its containers"; works=1 ;;
+    podman) find_engine podman && make_network "$run" podman; works=$? ;;
+    *) make_network "$run" "$1" && problem=$($within true 2>&1); works=$? ;;
   esac
+  rm -rf "$run"
+  return "$works"
+}
+
+singularity=${1:-apptainer} udocker=${2:-udocker} network=${3:-auto}
+[ "$#" -lt 3 ] && shift "$#" || shift 3
+doors="$*"
+for runtime in "singularity $singularity" "udocker $udocker"; do
+  case $runtime in
+    *' apptainer') kind=own told=$(tell_apptainer "${runtime% *}") ;;
+    *' udocker') kind=own told=$(tell_udocker "${runtime% *}") ;;
+    *) kind=${runtime#* } told=$(tell_engine "${runtime% *}" "${runtime#* }") ;;
+  esac
+  case $told in
+    '' | 'unable '*) [ -z "$told" ] || echo "$told"; continue ;;
+  esac
+  if decide_network "$kind"; then
+    printf '%s\nnetwork %s %s\n' "$told" "${runtime% *}" "$network_told"
+  else
+    echo "unable ${runtime% *} its jobs can not have a network of their own: $problem"
+  fi
 done
 for engine_name in podman docker; do
   [ ! -d "$engine_name" ] || forget_strangers "$engine_name"

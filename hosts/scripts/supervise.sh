@@ -11,6 +11,7 @@ umask 022
 . "${0%/*}/processes.sh"
 . "${0%/*}/mounts.sh"
 . "${0%/*}/folders.sh"
+. "${0%/*}/network.sh"
 . "${0%/*}/container.sh"
 . "${0%/*}/inputs.sh"
 
@@ -68,6 +69,9 @@ export LC_ALL=C
 
 # Room for the result is taken before the task can fill the disk.
 { printf '%512s\n' '' >"$task/exit.new"; } 2>/dev/null || { echo 'failed no space left on the machine'; exit; }
+
+network_kind "$image"
+join_network "$run" "$kind" || { echo "failed $problem"; exit; }
 
 # The claim: whoever creates this file runs the task, and nobody else ever does.
 boot_id
