@@ -32,7 +32,7 @@ async function main(): Promise<void> {
     db: database.db,
     store,
     sealing: sealing(config.secrets.keys),
-    codec: payloadCodec(config.secrets.keys),
+    codec: payloadCodec(config.secrets.keys, { acceptUnencrypted: true }),
     wakeOutbox: outboxWaker(database.db),
     log,
     ...(store.kind === 'local' ? { objects: objectRoutes(store) } : {}),

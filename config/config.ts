@@ -223,6 +223,11 @@ const sections = v.strictObject({
     v.strictObject({
       address: v.optional(v.string(), '127.0.0.1:7233'),
       namespace: v.optional(v.string(), 'default'),
+      /**
+       * Also take what did not come encrypted, although there are secrets.keys: while what was started before there were
+       * any runs to its end. Whoever reaches Temporal can then start jobs as anybody.
+       */
+      acceptUnencrypted: v.optional(v.boolean(), false),
       /** Where browsers load Temporal's web UI from: it may ask our codec endpoint. Absent: no page may. */
       uiOrigin: v.optional(
         v.pipe(

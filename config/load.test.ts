@@ -195,7 +195,7 @@ describe('environment variables', () => {
         PROMINENCE_ROLES: 'hosts, outbox',
       },
     });
-    expect(config.temporal).toEqual({ address: 'in-env:2', namespace: 'in-file' });
+    expect(config.temporal).toEqual({ address: 'in-env:2', namespace: 'in-file', acceptUnencrypted: false });
     expect(config.api.port).toBe(0);
     expect(config.worker.roles).toEqual(['hosts', 'outbox']);
   });

@@ -24,7 +24,8 @@ import { abilitiesOf } from '../descriptions/unsupported.ts';
 import { taskQueues } from '../domain/queues.ts';
 import { createMailer } from '../notifications/mail.ts';
 import { createWebhookCaller } from '../notifications/webhook.ts';
-import { dataConverter } from '../temporal/data-converter.ts';
+import { workerDataConverter } from '../temporal/data-converter.ts';
+import { encryptedOnly } from '../temporal/encrypted-activities.ts';
 import { standForElection } from '../scheduler/elected.ts';
 import { queueLeaver } from '../scheduler/leave-queue.ts';
 import { endExpired, placeQueued } from '../scheduler/place.ts';
@@ -56,6 +57,15 @@ export interface RunningRole {
 const mostFollowers = 5000;
 
 const workflowsPath = fileURLToPath(new URL('../workflows/index.ts', import.meta.url));
+const interceptorsPath = fileURLToPath(new URL('../workflows/interceptors.ts', import.meta.url));
+
+/** What every worker has; nothing is done for whom our keys are unknown. */
+const onTemporal = ({ config, temporal }: RoleContext) => ({
+  connection: temporal,
+  namespace: config.temporal.namespace,
+  dataConverter: workerDataConverter(config.secrets.keys, config.temporal),
+  interceptors: { activity: [encryptedOnly], workflowModules: [interceptorsPath] },
+});
 
 /**
  * Notifications are delivered by this role: they need the database and the network, and nothing of hosts, whose workers
@@ -66,19 +76,12 @@ export async function startWorkflowsRole(context: RoleContext): Promise<RunningR
   return together([await startWorkflowWorker(context), await startNotificationWorker(context)]);
 }
 
-async function startNotificationWorker({
-  config,
-  database,
-  sealing,
-  temporal,
-  log,
-}: RoleContext): Promise<RunningRole> {
+async function startNotificationWorker(context: RoleContext): Promise<RunningRole> {
+  const { config, database, sealing, log } = context;
   const { smtp, webhooks } = config.notifications;
   return runWorker(
     await Worker.create({
-      connection: temporal,
-      namespace: config.temporal.namespace,
-      dataConverter: dataConverter(config.secrets.keys),
+      ...onTemporal(context),
       taskQueue: taskQueues.notifications,
       activities: createNotificationActivities({
         db: database.db,
@@ -95,14 +98,13 @@ async function startNotificationWorker({
   );
 }
 
-async function startWorkflowWorker({ config, database, sealing, temporal }: RoleContext): Promise<RunningRole> {
+async function startWorkflowWorker(context: RoleContext): Promise<RunningRole> {
+  const { config, database, sealing } = context;
   const { execution, worker } = config;
   const deps = { db: database.db, sites: config.sites.map((site) => site.name), ...execution };
   return runWorker(
     await Worker.create({
-      connection: temporal,
-      namespace: config.temporal.namespace,
-      dataConverter: dataConverter(config.secrets.keys),
+      ...onTemporal(context),
       taskQueue: taskQueues.workflows,
       workflowsPath,
       activities: {
@@ -142,9 +144,7 @@ export async function startHostsRole(context: RoleContext): Promise<RunningRole>
   const startWorker = async (taskQueue: string, activities: object, slots: number) =>
     runWorker(
       await Worker.create({
-        connection: temporal,
-        namespace: config.temporal.namespace,
-        dataConverter: dataConverter(config.secrets.keys),
+        ...onTemporal(context),
         taskQueue,
         activities,
         maxConcurrentActivityTaskExecutions: slots,
@@ -242,8 +242,9 @@ export async function startSchedulerRole({ config, database, sealing, store, log
   };
 }
 
-function createClient({ temporal: { namespace }, secrets }: Config, connection: NativeConnection): Client {
-  return new Client({ connection, namespace, dataConverter: dataConverter(secrets.keys) });
+function createClient({ temporal, secrets }: Config, connection: NativeConnection): Client {
+  const { namespace } = temporal;
+  return new Client({ connection, namespace, dataConverter: workerDataConverter(secrets.keys, temporal) });
 }
 
 const never = new Promise<void>(() => {});

@@ -1,6 +1,7 @@
 /** The activities as workflows call them: which queue, how long, how often again. Types only: no activity code is bundled. */
-import { proxyActivities, proxyLocalActivities } from '@temporalio/workflow';
+import * as sdk from '@temporalio/workflow';
 import { taskQueues } from '../domain/queues.ts';
+import { isUnencrypted } from '../temporal/unencrypted.ts';
 import type { CallActivities, CallRecordActivities } from '../activities/calls.ts';
 import type { DagActivities } from '../activities/dag.ts';
 import type { HostActivities } from '../activities/host.ts';
@@ -8,6 +9,30 @@ import type { MachineActivities } from '../activities/machine.ts';
 import type { NotificationActivities } from '../activities/notifications.ts';
 import type { RecordActivities } from '../activities/records.ts';
 import type { StorageActivities } from '../activities/storage.ts';
+
+type Activities<T> = sdk.ActivityInterfaceFor<T>;
+
+const proxyActivities = <T extends object>(options: sdk.ActivityOptions): Activities<T> =>
+  askedAgain(sdk.proxyActivities<T>(options));
+const proxyLocalActivities = <T extends object>(options: sdk.LocalActivityOptions): Activities<T> =>
+  askedAgain(sdk.proxyLocalActivities<T>(options));
+
+/** An answer that did not come encrypted is not of our workers: it is asked for anew. A repeat finds what was done. */
+function askedAgain<T>(activities: Activities<T>): Activities<T> {
+  type Ask = (...args: unknown[]) => Promise<unknown>;
+  const asking =
+    (ask: Ask): Ask =>
+    async (...args) => {
+      for (;;) {
+        const answer = await ask(...args);
+        if (!isUnencrypted(answer)) return answer;
+        sdk.log.warn('an answer that did not come encrypted was dropped');
+      }
+    };
+  return new Proxy(activities as object, {
+    get: (target, name) => asking((target as Record<PropertyKey, Ask>)[name]!),
+  }) as Activities<T>;
+}
 
 /** Short database work, done inside the workflow task: half the cost of an activity. Retried until the database answers. */
 export const records = proxyLocalActivities<RecordActivities>({

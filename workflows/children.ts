@@ -5,6 +5,7 @@ import {
   ParentClosePolicy,
   ChildWorkflowCancellationType,
 } from '@temporalio/workflow';
+import { isUnencrypted } from '../temporal/unencrypted.ts';
 import type { HandedJob } from '../domain/job-messages.ts';
 import { jobSearchAttributes } from '../temporal/search-attributes.ts';
 import type { JobRange, RangeResult } from '../domain/workflow-messages.ts';
@@ -37,7 +38,8 @@ export function runJob({ jobId, owner, summary }: ChildJob, handed?: HandedJob):
       staticSummary: summary,
       typedSearchAttributes: jobSearchAttributes({ id: jobId, owner, labels: {} }),
     });
-    return result.succeeded;
+    // Of one that is not ours nothing is known.
+    return !isUnencrypted(result) && result.succeeded;
   });
 }
 
@@ -96,7 +98,8 @@ const summary = ({ name, count }: JobRange): string => `${count} jobs of ${name}
 /** Whatever ended a child, its parent goes on: what the database says of the jobs counts. */
 async function unlessBroken<T>(otherwise: T, run: () => Promise<T>): Promise<T> {
   try {
-    return await run();
+    const result = await run();
+    return isUnencrypted(result) ? otherwise : result;
   } catch {
     return otherwise;
   }

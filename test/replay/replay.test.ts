@@ -6,6 +6,8 @@ import { beforeAll, describe, expect, it } from 'vitest';
 const folder = new URL('./histories/', import.meta.url);
 const names = readdirSync(folder).filter((name) => name.endsWith('.json'));
 const workflowsPath = fileURLToPath(new URL('../../workflows/index.ts', import.meta.url));
+const interceptorsPath = fileURLToPath(new URL('../../workflows/interceptors.ts', import.meta.url));
+const interceptors = { workflowModules: [interceptorsPath] };
 
 beforeAll(() => {
   Runtime.install({ logger: new DefaultLogger('ERROR') });
@@ -30,7 +32,7 @@ describe('recorded histories', () => {
       history: JSON.parse(readFileSync(new URL(name, folder), 'utf8')) as unknown,
     }));
     const replayed: string[] = [];
-    for await (const result of Worker.runReplayHistories({ workflowsPath }, histories)) {
+    for await (const result of Worker.runReplayHistories({ workflowsPath, interceptors }, histories)) {
       expect(result.error, result.workflowId).toBeUndefined();
       replayed.push(result.workflowId);
     }

@@ -74,7 +74,7 @@ export async function startApi(
     db: connection.db,
     store,
     sealing: sealing(options.secretsKeys ?? []),
-    codec: payloadCodec(options.secretsKeys ?? []),
+    codec: payloadCodec(options.secretsKeys ?? [], { acceptUnencrypted: true }),
     ...(options.answerWithinMs ? { answerWithinMs: options.answerWithinMs } : {}),
     wakeOutbox: () => (wakeUps += 1),
     log: pino({ level: process.env['TEST_LOG'] ?? 'silent' }),

@@ -48,7 +48,7 @@ async function decodedPayloads(history: unknown): Promise<string> {
     else Object.values(value).forEach(walk);
   };
   walk(history);
-  const decoded = await payloadCodec(keys()).decode(found);
+  const decoded = await payloadCodec(keys(), { acceptUnencrypted: true }).decode(found);
   return decoded.map(({ data }) => Buffer.from(data ?? []).toString('utf8')).join('\n');
 }
 
