@@ -50,7 +50,7 @@ function udockerLines(launch: ContainerLaunch): string[] {
   const lines = environment(launch).map(([name, value]) => `export UDOCKERENV_${name}=${value}`);
   lines.push("export UDOCKERENV_HOME='/home/user'");
   lines.push(`set -- ${shellQuote(`--workdir=${workdirOf(launch)}`)}`);
-  for (const bind of launch.binds) lines.push(udockerBind(bind));
+  for (const bind of launch.binds) lines.push(volume(bind, looked));
   // As with the other runtime, a command stands in place of the entry point.
   if (launch.argv) lines.push('set -- "$@" --entrypoint=');
   lines.push('unpacked', `contained_udocker "$@" --${words(launch)}`);
@@ -62,8 +62,9 @@ function engineLines(launch: ContainerLaunch, program: 'podman' | 'docker'): str
   const lines = environment(launch).map(([name, value]) => `export ENGINEENV_${name}=${value}`);
   lines.push(`engine_for ${program}`, `set -- ${shellQuote(`--workdir=${workdirOf(launch)}`)}`);
   // What jobs know of the runtime they name: with the one the image can't be written to (spec.md 5.2).
-  if (launch.runtime === 'singularity') lines.push('set -- "$@" --read-only --tmpfs=/var/tmp');
-  for (const bind of launch.binds) lines.push(bind.from === 'storage' ? refusal(bind) : udockerBind(bind));
+  if (launch.runtime === 'singularity') lines.push('set -- "$@" --read-only');
+  const found = program === 'podman' ? held : alone;
+  for (const bind of launch.binds) lines.push(bind.from === 'storage' ? refusal(bind) : volume(bind, found));
   if (launch.argv) lines.push('set -- "$@" --entrypoint=');
   lines.push(`contained_by_engine "$@" "$tag"${words(launch)}`);
   return lines;
@@ -85,10 +86,10 @@ function apptainerBind(bind: Bind): string {
   // The runtime reads a mount as CSV; a quote or a line break in it can't be expressed safely.
   if (/["\r\n\0]/.test(source + target)) return refuse;
   const destination = shellQuote(`",${`"dst=${target}"`}`);
-  return `${found(bind)} || ${refuse}\nset -- "$@" --mount 'type=bind,"src='"$inside"${destination}`;
+  return `${held(bind)} || ${refuse}\nset -- "$@" --mount 'type=bind,"src='"$inside"${destination}`;
 }
 
-function udockerBind(bind: Bind): string {
+function volume(bind: Bind, found: (bind: Bind) => string): string {
   const { source, target } = bind;
   const refuse = refusal(bind);
   // Two paths with a colon between them, and no way to write another colon. A link may lead to a folder that has one.
@@ -97,10 +98,22 @@ function udockerBind(bind: Bind): string {
   return `${found(bind)} && ${isPlain} || ${refuse}\nset -- "$@" "--volume=$inside"${shellQuote(`:${target}`)}`;
 }
 
-const found = ({ source, from }: Bind): string =>
+/** A path that stays the folder. */
+function held(bind: Bind): string {
+  const words = [bind.from ?? 'scratch', bind.source, refusalText(bind)].map(shellQuote);
+  return `held ${words[0]} ${words[1]} ${shellQuote(words.join(' '))}`;
+}
+
+/** A path that is the folder while nothing else of the run goes on. */
+const alone = ({ source, from = 'scratch' }: Bind): string => `alone ${from} ${shellQuote(source)}`;
+
+/** A path that is the folder now: who opens it follows no link. */
+const looked = ({ source, from }: Bind): string =>
   `${from === 'storage' ? 'in_storage' : 'inside'} ${shellQuote(source)}`;
 
-function refusal({ source, target, from }: Bind): string {
+const refusal = (bind: Bind): string => `{ echo ${shellQuote(refusalText(bind))} >&2; exit 255; }`;
+
+function refusalText({ source, target, from }: Bind): string {
   const what = from === 'storage' ? 'the storage is not mounted, or has no such folder:' : '';
-  return `{ echo ${shellQuote(`${what} cannot bind ${source} at ${target}`.trim())} >&2; exit 255; }`;
+  return `${what} cannot bind ${source} at ${target}`.trim();
 }

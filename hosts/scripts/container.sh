@@ -1,12 +1,56 @@
-# Containers of a run: what launch texts call. Sourced, after mounts.sh, folders.sh and network.sh, by the scripts that start
-# something, which set `run` and `image`, and have joined the network of the run.
+# Containers of a run: what launch texts call. Sourced, after processes.sh, mounts.sh, folders.sh and network.sh, by the
+# scripts that start something, which set `run`, `task` (empty for a command beside the tasks) and `image`, and have joined
+# the network of the run.
+#
+# A job's processes may exchange a folder of scratch for a link at any moment, also between a look at it and the moment in
+# which the runtime opens it. So what is bound is mounted first, in a namespace where that can be done, at a path that the
+# job can't touch (bind.sh); or nothing else of the run goes on meanwhile.
 
-# inside SOURCE: sets `inside` to the real path of a folder in scratch, made if it is missing. The runtime opens that path
-# once more, and can't be given a folder that is open: one that a sidecar exchanges in these moments goes unnoticed.
+# inside SOURCE: sets `inside` to the real path of a folder in scratch, made if it is missing. It is true of that moment.
 inside() { inside=$(enter "$PWD/$run/home" "$1" make && can_be_bound "$here" && printf %s "$here"); }
 
 # in_storage FOLDER: the same of the storage that is mounted for the run, which must be there.
 in_storage() { stored "$run" "$1"; }
+
+# held FROM SOURCE WORDS: sets `inside` to a path that will be that folder of scratch or storage, and stays it. WORDS are the
+# first arguments of bind.sh for it, quoted.
+mounts= program=
+held() {
+  if ! has_own_mounts; then alone "$1" "$2"; return; fi
+  number=0
+  mkdir -p "$run/binds"
+  until mkdir "$run/binds/$number" 2>/dev/null; do
+    [ $((number += 1)) -lt 10000 ] || return 1
+  done
+  inside=$PWD/$run/binds/$number
+  mounts="$mounts $3 $number"
+}
+
+# alone FROM SOURCE: `inside` or `in_storage`, as long as nobody is there who could exchange what they found.
+alone() {
+  for other in "$run"/tasks/*; do
+    [ "$other" != "$task" ] && [ -e "$other/started" ] && [ ! -e "$other/exit.json" ] && [ ! -e "$other/lost" ] || continue
+    not_alone
+    return 1
+  done
+  for other in "$run"/execs/*; do
+    [ "$other" != "${command:-}" ] && [ -e "$other" ] || continue
+    other=${other##*/}
+    if is_alive "${other%.*}" "${other#*.}"; then not_alone; return 1; fi
+  done
+  if [ "$1" = storage ]; then in_storage "$2"; else inside "$2"; fi
+}
+
+not_alone() { echo 'this machine can bind folders of the job only while nothing else of the job runs on it' >&2; }
+
+# has_own_mounts: an ordinary user has mount namespaces here; podman has one of its own. The probe tried it.
+has_own_mounts() {
+  [ "${program:-}" != podman ] || return 0
+  boot_id
+  has_them=
+  { read -r has_them <own-mounts; } 2>/dev/null
+  [ "$has_them" = "$boot" ]
+}
 
 # contained VERB [ARGUMENT...] in place of this process: what the launch text ends with. `options` go to the runtime.
 contained() {
@@ -15,12 +59,15 @@ contained() {
   runtime=apptainer
   command -v apptainer >/dev/null || runtime=singularity
   [ ! -d apptainer ] || export APPTAINER_CONFIGDIR="$PWD/apptainer"
-  # The network is one of a user namespace, which the runtime can only enter as an ordinary user.
-  [ -z "$within" ] || set -- --userns "$@"
+  # What was mounted in a user's namespace, and the network of one, can only be seen and entered as that user.
+  [ -z "$mounts$within" ] || set -- --userns "$@"
   [ -z "$name_servers" ] || set -- --dns "$(printf '%s' "$name_servers" | tr ' ' ,)" "$@"
+  set -- "$runtime" -s "$verb" --containall --no-eval \
+    --home "$PWD/$run/home:/home/user" --bind "$PWD/$run/tmp:/tmp" --bind "$PWD/$run/var-tmp:/var/tmp" "$@"
+  [ -z "$mounts" ] || eval "set -- unshare --user --map-root-user --mount sh \"\${0%/*}/bind.sh\" \"\$run\" \
+    $(id -u) $(id -g) $mounts -- \"\$@\""
   # shellcheck disable=SC2086
-  exec $within setsid "$runtime" -s "$verb" --containall --no-eval \
-    --home "$PWD/$run/home:/home/user" --bind "$PWD/$run/tmp:/tmp" "$@"
+  exec $within setsid "$@"
 }
 
 # unpacked: sets `container` to a container of this run's own, for udocker. The tasks of the run share it.
@@ -48,7 +95,8 @@ contained_udocker() {
   fi
   # shellcheck disable=SC2086
   exec $within setsid $python "${0%/*}/udocker.py" "$udocker" "$container" --hostauth "--user=$(id -un)" \
-    "--volume=$PWD/$run/home:/home/user" "--volume=$PWD/$run/tmp:/tmp" "--volume=$PWD/$run/shm:/dev/shm" "$@"
+    "--volume=$PWD/$run/home:/home/user" "--volume=$PWD/$run/tmp:/tmp" "--volume=$PWD/$run/var-tmp:/var/tmp" \
+    "--volume=$PWD/$run/shm:/dev/shm" "$@"
 }
 
 # engine_for PROGRAM: makes podman or docker ready, and sets `tag` to the name that it knows the image by.
@@ -61,6 +109,8 @@ engine_for() {
 
 # contained_by_engine OPTION... IMAGE [WORD...], the same with either of them. No capability is given, and none can be had.
 contained_by_engine() {
+  # What is mounted there stays until its folder is removed.
+  [ -z "$mounts" ] || eval "engine unshare sh \"\${0%/*}/bind.sh\" \"\$run\" '' '' $mounts --" || exit 255
   identity
   [ -z "$passwd" ] || set -- "--volume=$passwd:/etc/passwd:ro" "$@"
   [ -z "$name_servers" ] || set -- $(printf -- '--dns=%s ' $name_servers) "$@"
@@ -68,5 +118,6 @@ contained_by_engine() {
   # shellcheck disable=SC2086
   engine run --init --pull=never "--network=${network_file:+ns:}${network_file:-host}" --log-driver=none --cap-drop=ALL --shm-size="${memory}k" \
     --security-opt=no-new-privileges --security-opt=label=disable $user --env=HOME=/home/user \
-    "--label=prominence=$own" "--volume=$PWD/$run/home:/home/user" "--volume=$PWD/$run/tmp:/tmp" "$@"
+    "--label=prominence=$own" "--volume=$PWD/$run/home:/home/user" "--volume=$PWD/$run/tmp:/tmp" \
+    "--volume=$PWD/$run/var-tmp:/var/tmp" "$@"
 }

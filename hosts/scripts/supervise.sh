@@ -27,7 +27,7 @@ already() {
 already && exit
 [ ! -e "$run/killed" ] || { echo killed; exit; }
 [ -e "$run/$image" ] || [ -e "images/$image" ] || { echo imageMissing; exit; }
-problem=$(mkdir -p "$run/home" "$run/tmp" "$task" 2>&1) || { echo "failed $problem"; exit; }
+problem=$(mkdir -p "$run/home" "$run/tmp" "$run/var-tmp" "$task" 2>&1) || { echo "failed $problem"; exit; }
 # A hard link: the image lives on for this run when the cache drops it. A copy, where there are none, has its name when it
 # is whole.
 [ -e "$run/$image" ] || ln "images/$image" "$run/$image" 2>/dev/null || [ -e "$run/$image" ] ||
