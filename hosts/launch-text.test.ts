@@ -20,7 +20,9 @@ const launch: TaskLaunch = {
 
 /** Runs the text with the functions of supervise.sh replaced by ones that tell what they were given. */
 function evaluate(text: string): string {
-  const stubs = 'inside() { inside="/real/$1"; }; contained() { printf "<%s>" "$@"; printf "%s" "$APPTAINERENV_A"; }';
+  const stubs = `newline='\n'; inside() { inside="/real/$1"; }; image_environment() { :; }
+    restoring() { restoring="$spoiled/$spoiled_by_shells"; [ "$restoring" != / ]; }
+    contained() { prefix=P_; variables; printf "<%s>" "$@"; printf "%s" "$P_A"; }`;
   return execFileSync('sh', ['-c', `run=runs/r image=i.sif\n${stubs}\n${text}`], { cwd: '/' }).toString();
 }
 
@@ -30,6 +32,31 @@ it('hands the runtime words and environment as they are', () => {
   );
   expect(launchText(launch, 'apptainer')).not.toContain('elsewhere');
   expect(launchText(launch, 'apptainer')).not.toContain('no-name');
+});
+
+it('gives variables that a shell would spoil another name until they are in the container', () => {
+  const env = { A: 'a', key: 'k', UID: '7', PATH: '/bin' };
+  const text = launchText({ ...launch, binds: [], env }, 'apptainer');
+  expect(text).toContain(
+    `export "${'$'}{prefix}"PROMINENCE_ENV_key='k'\nexport "${'$'}{prefix}"PROMINENCE_ENV_UID='7'`,
+  );
+  expect(evaluate(text)).toBe("<exec><--pwd></home/user><//runs/r/i.sif></bin/sh><-c><key/UID><sh><echo><it's><$X>a");
+  const { argv: _, ...withoutCommand } = launch;
+  const start = (changes: object) =>
+    evaluate(launchText({ ...withoutCommand, binds: [], env, ...changes }, 'apptainer'));
+  expect(start({})).toContain('<-c><key/UID><sh></.singularity.d/runscript>a');
+  expect(start({ app: 'x', argv: ['w'] })).toContain('<-c><key/UID><sh></scif/apps/x/scif/runscript><w>a');
+});
+
+it('is a text of few lines, and exports nothing before the runtime is all that is left to start', () => {
+  const lines = 'x\n'.repeat(60_000);
+  for (const program of ['apptainer', 'udocker', 'podman', 'docker'] as const) {
+    const text = launchText({ ...launch, argv: [lines], env: { A: lines, B: '' }, workdir: 'a\nb' }, program);
+    expect(text.split('\n').length).toBeLessThan(30);
+    const [before, after = ''] = text.split('\n}\n');
+    expect(before).toMatch(/variables\(\) \{/);
+    expect(after).not.toContain('export');
+  }
 });
 
 it('asks for the entry point when there is no command', () => {
@@ -45,7 +72,7 @@ it('runs an app of the image with the words of the command', () => {
 
 it('says the same to udocker, in its own words', () => {
   const stubs =
-    'inside() { inside="/real/$1"; }; unpacked() { :; }; contained_udocker() { printf "<%s>" "$@"; printf "%s" "$UDOCKERENV_A$UDOCKERENV_HOME"; }';
+    'inside() { inside="/real/$1"; }; unpacked() { :; }; contained_udocker() { prefix=P_; variables; printf "<%s>" "$@"; printf "%s" "$P_A$P_HOME"; }; newline="\n"';
   const say = (changes: Partial<TaskLaunch>) =>
     execFileSync('sh', [
       '-c',
@@ -66,7 +93,7 @@ it('says the same to udocker, in its own words', () => {
 
 it('says the same to podman and docker, which know no apps', () => {
   const stubs =
-    'inside() { inside="/real/$1"; }; engine_for() { tag="$1/image"; }; contained_by_engine() { printf "<%s>" "$@"; printf "%s" "$ENGINEENV_A"; }';
+    'inside() { inside="/real/$1"; }; engine_for() { tag="$1/image"; }; contained_by_engine() { prefix=P_; variables; printf "<%s>" "$@"; printf "%s" "$P_A"; }; newline="\n"';
   const say = (changes: Partial<TaskLaunch>, program: 'podman' | 'docker' = 'podman') =>
     execFileSync('sh', ['-c', `${stubs}\n${launchText({ ...launch, ...changes }, program)}`]).toString();
   const bind = '<--volume=/real/my data:/data,1>';

@@ -5,9 +5,8 @@
 import type { RuntimeProgram } from '../domain/machine.ts';
 import type { Bind, ContainerLaunch } from './machine.ts';
 import { shellQuote } from './quoting.ts';
+import { keptPrefix, spoiledByApptainer, spoiledByShells } from './spoiled-names.ts';
 
-/** Names that the runtime gives a meaning of its own, or sets itself. */
-const reserved = new Set(['HOME', 'PREPEND_PATH', 'APPEND_PATH']);
 const identifier = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
 export function launchText(launch: ContainerLaunch, program: RuntimeProgram): string {
@@ -28,28 +27,42 @@ function linesFor(launch: ContainerLaunch, program: RuntimeProgram): string[] {
 
 /** A shell can pass on only what it can name; HOME is the scratch folder whatever is asked for. */
 export function canBeExported(name: string): boolean {
-  return identifier.test(name) && !reserved.has(name);
+  return identifier.test(name) && name !== 'HOME';
 }
 
 function apptainerLines(launch: ContainerLaunch): string[] {
-  const lines = environment(launch).map(
-    ([name, value]) => `export APPTAINERENV_${name}=${value} SINGULARITYENV_${name}=${value}`,
-  );
-  lines.push(`set -- --pwd ${shellQuote(workdirOf(launch))}`);
+  const entries = environment(launch);
+  const names = entries.map(([name]) => name);
+  const lines = [
+    `spoiled=${shellQuote(names.filter((name) => spoiledByApptainer.has(name)).join(' '))}`,
+    `spoiled_by_shells=${shellQuote(names.filter((name) => spoiledByShells.has(name)).join(' '))}`,
+    variables(entries.map(([name, value]) => [isSpoiled(name) ? `${keptPrefix}${name}` : name, value])),
+  ];
+  lines.push('image_environment', `set -- --pwd ${quoted(workdirOf(launch))}`);
   for (const bind of launch.binds) lines.push(apptainerBind(bind));
   // What a user's process mounted, the runtime can only see as that user.
   if (launch.binds.some(({ from }) => from === 'storage')) lines.push('set -- "$@" --userns');
-  if (launch.app !== undefined) lines.push(`set -- "$@" --app ${shellQuote(launch.app)}`);
+  if (launch.app !== undefined) lines.push(`set -- "$@" --app ${quoted(launch.app)}`);
   // An app's own runscript is what gets the words.
   const verb = launch.argv && launch.app === undefined ? 'exec' : 'run';
-  lines.push(`contained ${verb} "$@" "$PWD/$run/$image"${words(launch)}`);
+  const image = '"$PWD/$run/$image"';
+  lines.push(
+    `if restoring; then set -- exec "$@" ${image} /bin/sh -c "$restoring" sh${verb === 'run' ? ` ${runscript(launch)}` : ''}`,
+    `else set -- ${verb} "$@" ${image}; fi`,
+    `contained "$@"${words(launch)}`,
+  );
   return lines;
 }
 
+const isSpoiled = (name: string): boolean => spoiledByApptainer.has(name) || spoiledByShells.has(name);
+
+/** What `run` runs. */
+const runscript = ({ app }: ContainerLaunch): string =>
+  app === undefined ? '/.singularity.d/runscript' : quoted(`/scif/apps/${app}/scif/runscript`);
+
 function udockerLines(launch: ContainerLaunch): string[] {
-  const lines = environment(launch).map(([name, value]) => `export UDOCKERENV_${name}=${value}`);
-  lines.push("export UDOCKERENV_HOME='/home/user'");
-  lines.push(`set -- ${shellQuote(`--workdir=${workdirOf(launch)}`)}`);
+  const lines = [variables([...environment(launch), ['HOME', '/home/user']])];
+  lines.push(`set -- ${quoted(`--workdir=${workdirOf(launch)}`)}`);
   for (const bind of launch.binds) lines.push(volume(bind, looked));
   // As with the other runtime, a command stands in place of the entry point.
   if (launch.argv) lines.push('set -- "$@" --entrypoint=');
@@ -59,8 +72,8 @@ function udockerLines(launch: ContainerLaunch): string[] {
 
 function engineLines(launch: ContainerLaunch, program: 'podman' | 'docker'): string[] {
   if (launch.app !== undefined) return [`echo 'apps of images are not known to ${program}' >&2`, 'exit 255'];
-  const lines = environment(launch).map(([name, value]) => `export ENGINEENV_${name}=${value}`);
-  lines.push(`engine_for ${program}`, `set -- ${shellQuote(`--workdir=${workdirOf(launch)}`)}`);
+  const lines = [variables(environment(launch))];
+  lines.push(`engine_for ${program}`, `set -- ${quoted(`--workdir=${workdirOf(launch)}`)}`);
   // What jobs know of the runtime they name: with the one the image can't be written to (spec.md 5.2).
   if (launch.runtime === 'singularity') lines.push('set -- "$@" --read-only');
   const found = program === 'podman' ? held : alone;
@@ -71,14 +84,26 @@ function engineLines(launch: ContainerLaunch, program: 'podman' | 'docker'): str
 }
 
 const workdirOf = (launch: ContainerLaunch): string => launch.workdir ?? '/home/user';
-const words = (launch: ContainerLaunch): string => (launch.argv ?? []).map((word) => ` ${shellQuote(word)}`).join('');
+const words = (launch: ContainerLaunch): string => (launch.argv ?? []).map((word) => ` ${quoted(word)}`).join('');
 
-/** @returns names with quoted values */
-function environment(launch: ContainerLaunch): [string, string][] {
-  return Object.entries(launch.env)
-    .filter(([name]) => canBeExported(name))
-    .map(([name, value]) => [name, shellQuote(value)]);
+type Variable = [name: string, value: string];
+
+function environment(launch: ContainerLaunch): Variable[] {
+  return Object.entries(launch.env).filter(([name]) => canBeExported(name));
 }
+
+/**
+ * A function that is called when nothing but the runtime is left to be started: no other program of ours is to see these,
+ * nor to fail for how many they are. `prefix` is what the runtime wants in front of their names.
+ */
+function variables(entries: Variable[]): string {
+  // A function can't be empty.
+  const lines = entries.map(([name, value]) => `export "\${prefix}"${name}=${quoted(value)}`);
+  return ['variables() {', ':', ...lines, '}'].join('\n');
+}
+
+/** In one line: who reads the text takes time for each line of it, in proportion to the whole. */
+const quoted = (value: string): string => shellQuote(value).replaceAll('\n', `'"$newline"'`);
 
 function apptainerBind(bind: Bind): string {
   const { source, target } = bind;

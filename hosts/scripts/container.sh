@@ -52,20 +52,69 @@ has_own_mounts() {
   [ "$has_them" = "$boot" ]
 }
 
-# contained VERB [ARGUMENT...] in place of this process: what the launch text ends with. `options` go to the runtime.
+# variables: exports the task's, with `prefix` in front of their names. Launch texts say it anew. What is called after it is
+# the runtime, and nothing else: no program of ours has the task's variables.
+variables() { :; }
+
+# image_environment: has the image's own variables arrive as the image has them: sets `options` of the runtime for that,
+# and adds to the names that are spoiled on the way.
+image_environment() {
+  find_apptainer
+  variables_file=images/${image%.*}.env
+  if [ ! -e "$variables_file" ]; then
+    . "${0%/*}/image-environment.sh"
+    write_image_environment "$run/$image" >"$variables_file.$$" && mv "$variables_file.$$" "$variables_file" || {
+      rm -f "$variables_file.$$"
+      echo 'the environment of the image could not be read' >&2
+      exit 255
+    }
+  fi
+  options=
+  [ ! -s "$variables_file" ] || {
+    { IFS='#' read -r _ more; IFS='#' read -r _ others; } <"$variables_file"
+    spoiled="$spoiled $more" spoiled_by_shells="$spoiled_by_shells $others"
+    options="--bind=$PWD/$variables_file:/.singularity.d/env/10-docker2singularity.sh:ro"
+  }
+}
+
+# find_apptainer: sets `runtime`, and `prefix` to what it wants in front of variables.
+find_apptainer() {
+  runtime=apptainer prefix=APPTAINERENV_
+  command -v apptainer >/dev/null || runtime=singularity prefix=SINGULARITYENV_
+}
+
+# restoring: sets `restoring` to a line for a shell in the container, which gives variables back their names, and becomes
+# its own words. A value is never a word of a program, but for what shells won't have: those are told to `env`, which is
+# gone in a moment. Fails where no name is spoiled (spoiled-names.sh).
+restoring() {
+  restoring= words= kept=
+  for name in $spoiled; do
+    kept="$kept PROMINENCE_ENV_$name"
+    restoring="${restoring}export $name=\"\$PROMINENCE_ENV_$name\"; "
+  done
+  for name in $spoiled_by_shells; do
+    kept="$kept PROMINENCE_ENV_$name"
+    words="$words $name=\"\$PROMINENCE_ENV_$name\""
+  done
+  [ -n "$kept" ] || return 1
+  [ -z "$words" ] || restoring="${restoring}set -- env$words \"\$@\"; "
+  restoring="${restoring}unset$kept; exec \"\$@\""
+}
+
+# contained VERB [ARGUMENT...] in place of this process: what the launch text ends with.
 contained() {
   verb=$1
   shift
-  runtime=apptainer
-  command -v apptainer >/dev/null || runtime=singularity
   [ ! -d apptainer ] || export APPTAINER_CONFIGDIR="$PWD/apptainer"
   # What was mounted in a user's namespace, and the network of one, can only be seen and entered as that user.
   [ -z "$mounts$within" ] || set -- --userns "$@"
   [ -z "$name_servers" ] || set -- --dns "$(printf '%s' "$name_servers" | tr ' ' ,)" "$@"
-  set -- "$runtime" -s "$verb" --containall --no-eval \
+  find_apptainer
+  set -- "$runtime" -s "$verb" --containall --no-eval ${options:+"$options"} \
     --home "$PWD/$run/home:/home/user" --bind "$PWD/$run/tmp:/tmp" --bind "$PWD/$run/var-tmp:/var/tmp" "$@"
   [ -z "$mounts" ] || eval "set -- unshare --user --map-root-user --mount sh \"\${0%/*}/bind.sh\" \"\$run\" \
     $(id -u) $(id -g) $mounts -- \"\$@\""
+  variables
   # shellcheck disable=SC2086
   exec $within setsid "$@"
 }
@@ -83,6 +132,9 @@ unpacked() {
   udocker_at "$container_home"
   for container in "$container_home"/containers/*; do :; done
   container=${container##*/}
+  # What is shared in memory is the run's own too, and goes with it.
+  mkdir -p "$run/shm"
+  account=$(id -un)
 }
 
 # contained_udocker OPTION... -- [WORD...], the same with udocker.
@@ -90,11 +142,14 @@ contained_udocker() {
   # What is shared in memory is the run's own too, and goes with it.
   mkdir -p "$run/shm"
   if [ -n "$name_servers" ]; then
+    # shellcheck disable=SC2086
     printf 'nameserver %s\n' $name_servers >"$run/resolv.conf"
     set -- "--volume=$PWD/$run/resolv.conf:/etc/resolv.conf" "$@"
   fi
+  prefix=UDOCKERENV_
+  variables
   # shellcheck disable=SC2086
-  exec $within setsid $python "${0%/*}/udocker.py" "$udocker" "$container" --hostauth "--user=$(id -un)" \
+  exec $within setsid $python "${0%/*}/udocker.py" "$udocker" "$container" --hostauth "--user=$account" \
     "--volume=$PWD/$run/home:/home/user" "--volume=$PWD/$run/tmp:/tmp" "--volume=$PWD/$run/var-tmp:/var/tmp" \
     "--volume=$PWD/$run/shm:/dev/shm" "$@"
 }
@@ -105,6 +160,7 @@ engine_for() {
   find_engine "$1" || { echo "this machine has no $1 any more" >&2; exit 255; }
   tag=$own_images:${image%.*}
   mkdir -p containers "$1"
+  identity
 }
 
 # contained_by_engine OPTION... IMAGE [WORD...], the same with either of them. No capability is given, and none can be had.
@@ -113,7 +169,10 @@ contained_by_engine() {
   [ -z "$mounts" ] || eval "engine unshare sh \"\${0%/*}/bind.sh\" \"\$run\" '' '' $mounts --" || exit 255
   identity
   [ -z "$passwd" ] || set -- "--volume=$passwd:/etc/passwd:ro" "$@"
+  # shellcheck disable=SC2046,SC2086
   [ -z "$name_servers" ] || set -- $(printf -- '--dns=%s ' $name_servers) "$@"
+  prefix=ENGINEENV_
+  variables
   launcher="exec setsid $python ${0%/*}/engine.py prominence-$own-${run#runs/}"
   # shellcheck disable=SC2086
   engine run --init --pull=never "--network=${network_file:+ns:}${network_file:-host}" --log-driver=none --cap-drop=ALL --shm-size="${memory}k" \

@@ -326,6 +326,8 @@ while read -r _ bytes file; do
   total=$((total + bytes))
   [ "$total" -le "$capacity" ] || [ "$file" = "images/$image.$form" ] || { rm -f "$file"; total=$((total - bytes)); }
 done <"$work/by-use"
+# What was told of the environment of images that are gone (container.sh).
+for file in images/*.env; do [ -e "${file%.env}.sif" ] || rm -f "$file"; done
 for other in podman docker; do
   [ ! -d "$other" ] || ! find_engine "$other" || drop_images
 done

@@ -6,7 +6,9 @@ have namespaces, the task sees no process and no file but its own. Elsewhere wha
 child of this process, where its supervisor finds it.
 """
 import ctypes
+import json
 import os
+import re
 import runpy
 import subprocess
 import sys
@@ -15,11 +17,14 @@ import namespaces
 
 subreaper = 36  # PR_SET_CHILD_SUBREAPER
 prefix = "UDOCKERENV_"
+kept = "PROMINENCE_ENV_"
 nothing = "prominence-empty-word"
 # The engine tells of a command that a signal ended as if all were well; a shell tells. It lets the command end itself.
-told = ["/bin/sh", "-c", 'trap : TERM INT HUP; "$@"; exit $?', "sh"]
+trapping = 'trap : TERM INT HUP; "$@"; exit $?'
+told = ["/bin/sh", "-c", trapping, "sh"]
 
 program, container = sys.argv[1:3]
+folder = os.path.join(os.environ["UDOCKER_CONTAINERS"], container)
 separator = sys.argv.index("--")
 options, words = sys.argv[3:separator], sys.argv[separator + 1 :]
 environment = {name[len(prefix) :]: value for name, value in os.environ.items() if name.startswith(prefix)}
@@ -27,14 +32,44 @@ for name in environment:
     del os.environ[prefix + name]
 
 
+def of_image():
+    """As the image has it: udocker takes the blanks off the ends of values. USER and HOME are told by others."""
+    with open(os.path.join(folder, "container.json")) as file:
+        described = json.load(file)
+    entries = (described.get("config") or {}).get("Env") or []
+    pairs = [entry.split("=", 1) for entry in entries if "=" in entry]
+    return {name: value for name, value in pairs if name in os.environ and os.environ[name] == value.strip()}
+
+
+def spoiled_by_shells():
+    with open(os.path.join(os.path.dirname(os.path.abspath(__file__)), "spoiled-names.sh")) as file:
+        return re.search(r"^names_of_shells='([^']*)'", file.read(), re.MULTILINE).group(1).split()
+
+
+def restoring(names):
+    """For the beginning of `told`: a shell in between would spoil these, so they come under another name."""
+    if not names:
+        return ""
+    for name in names:
+        os.environ[kept + name] = os.environ.pop(name)
+    words = ['%s="$%s%s"' % (name, kept, name) for name in names]
+    return 'set -- env %s "$@"; unset %s; ' % (" ".join(words), " ".join(kept + name for name in names))
+
+
 def call(command, *others, **named):
     """The start of the engine: udocker drops empty words, and changes values."""
-    os.environ.update(environment)
+    given = dict(of_image(), **environment)
+    os.environ.update(given)
+    command = ["" if word == nothing else word for word in command]
+    if words[: len(told)] == told:
+        names = [name for name in spoiled_by_shells() if name in given]
+        at = len(command) - len(words) + told.index(trapping)
+        command[at] = restoring(names) + command[at]
     if confined:
         libraries = namespaces.libraries_of(command[0])
         named["preexec_fn"] = lambda: confine(command, libraries)
         named["close_fds"] = True
-    return start(["" if word == nothing else word for word in command], *others, **named)
+    return start(command, *others, **named)
 
 
 def confine(command, libraries):
@@ -51,7 +86,7 @@ def confine(command, libraries):
 
 
 start, subprocess.call = subprocess.call, call
-shell = os.path.join(os.environ["UDOCKER_CONTAINERS"], container, "ROOT/bin/sh")
+shell = os.path.join(folder, "ROOT/bin/sh")
 if words and os.path.lexists(shell):
     words = told + words
 options += ["--env=%s=%s" % pair for pair in environment.items()]

@@ -57,7 +57,9 @@ async function plainLoop(
     run=floor/$2 image=image.sif turn=0 turns=$3
     mkdir -p "$run/home" "$run/tmp"
     ln -f images/*.sif "$run/$image" || exit
-    ${containedFunction()}
+    newline='
+'
+    ${containerFunctions()}
     while [ $((turn += 1)) -le "$turns" ]; do (
       ${launchText({ ...plainLaunch, argv }, 'apptainer')}
     ) </dev/null || exit; done`;
@@ -71,12 +73,11 @@ function thisHost(): Host {
   return createLocalHost({ account: jobAccount, binDirectories: found ? [join(found.path, '..')] : [] });
 }
 
-/** From the scripts' own text, so that the floor can't have other options than the jobs. */
-function containedFunction(): string {
+/** The scripts' own text, so that the floor can't have other options than the jobs. */
+function containerFunctions(): string {
   const text = readFileSync(new URL('../../hosts/scripts/container.sh', import.meta.url), 'utf8');
-  const [found] = /^contained\(\) \{\n[\s\S]*?^\}$/m.exec(text) ?? [];
-  if (!found) throw new Error('container.sh has no function `contained` any more');
-  return found;
+  // Of a plain busybox nothing is to be put right.
+  return `${text}\nimage_environment() { options=; }`;
 }
 
 const plainLaunch = {

@@ -118,3 +118,14 @@ async function exists(file: string): Promise<boolean> {
     () => false,
   );
 }
+
+/** The same image with more variables in its environment, in a folder for the test to remove. */
+export async function withEnvironment(image: BuiltImage, folder: string, entries: string[]): Promise<BuiltImage> {
+  const work = await mkdtemp(join(folder, 'image-'));
+  const [layout, archive] = [join(work, 'layout'), join(work, 'image.tar')];
+  await execute('cp', ['-r', image.oci.replace(/:latest$/, ''), layout]);
+  const settings = entries.flatMap((entry) => ['--config.env', entry]);
+  await execute('umoci', ['config', '--image', `${layout}:latest`, ...settings]);
+  await execute('skopeo', ['copy', `oci:${layout}:latest`, `docker-archive:${archive}:test/environment:latest`]);
+  return { archive, oci: `${layout}:latest` };
+}
