@@ -13,7 +13,7 @@ import { HostError } from '../hosts/host.ts';
 import { snapshotKey } from '../storage/keys.ts';
 import { guarded, imageOfTask, tokenSubject, type HostDependencies } from './host.ts';
 import { ImageMissing } from './images.ts';
-import { taskLaunch } from './launch.ts';
+import { scratchBinds, taskLaunch } from './launch.ts';
 
 /** On the machines' queue. */
 export interface CallActivities {
@@ -130,7 +130,8 @@ export function createCallActivities(deps: HostDependencies): CallActivities {
     const url = await store.presignPut(snapshotKey(run.job.uid, call.id), putSeconds);
     const machine = await deps.machine(run.machineId);
     const { path } = call.request;
-    const result = await machine.snapshot(refOf(call), { path, url }, Context.current().cancellationSignal);
+    const binds = scratchBinds(run.job.description);
+    const result = await machine.snapshot(refOf(call), { path, url, binds }, Context.current().cancellationSignal);
     return result.kind === 'uploaded' ? result : { kind: 'refused', detail: result.detail };
   }
 

@@ -32,7 +32,7 @@ import type { Sealing } from '../secrets/sealing.ts';
 import { StorageError } from '../storage/errors.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { ImageMissing, imageRequest, objectKey } from './images.ts';
-import { preparation, taskLaunch } from './launch.ts';
+import { preparation, scratchBinds, taskLaunch } from './launch.ts';
 import { Troubles } from './troubles.ts';
 
 export interface HostDependencies {
@@ -250,7 +250,10 @@ export function createHostActivities(deps: HostDependencies): HostActivities {
           }),
         );
         const machine = await deps.machine(run.machineId);
-        const results = await machine.stageOut(runOf(ref), requests, Context.current().cancellationSignal);
+        const results = await machine.stageOut(runOf(ref), requests, {
+          binds: scratchBinds(description),
+          signal: Context.current().cancellationSignal,
+        });
         const failures = results.flatMap((result) => (result.kind === 'failed' ? [result] : []));
         const isRefused = failures.some(({ cause }) => cause === 'refused');
         const isAway = failures.some(({ cause }) => cause === 'upload');
@@ -270,7 +273,10 @@ export function createHostActivities(deps: HostDependencies): HostActivities {
         );
         return {
           seconds: (Date.now() - began) / 1000,
-          failures: failures.map(({ cause, detail }) => ({ cause: cause === 'refused' ? 'upload' : cause, detail })),
+          failures: failures.map(({ cause, detail }) => ({
+            cause: cause === 'refused' || cause === 'unreadable' ? 'upload' : cause,
+            detail,
+          })),
         };
       }),
   };

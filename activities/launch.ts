@@ -54,16 +54,18 @@ export function taskLaunch(description: JobDescription, facts: LaunchFacts): Tas
     ...(task.stdout === undefined ? {} : { stdoutFile: scratchFiles(description.artifacts)(task.stdout) ?? '' }),
     workdir: workingDirectory(task.workdir),
     env,
-    binds: [
-      ...description.artifacts.flatMap((artifact) => (artifact.mountpoint ? [artifact.mountpoint] : [])),
-      ...storageBinds(description.storage),
-    ],
+    binds: [...scratchBinds(description), ...storageBinds(description.storage)],
     walltimeSeconds: Math.ceil(facts.walltimeSeconds),
     memoryBytes: size.memory,
     killGraceSeconds: facts.killGraceSeconds,
     // A little more than is copied from there: so it is seen, and told, that there was more.
     outputBytes: facts.logBytesPerStream + 65_536,
   };
+}
+
+/** Folders of scratch that tasks have elsewhere as well. */
+export function scratchBinds({ artifacts }: JobDescription): Bind[] {
+  return artifacts.flatMap(({ mountpoint }) => (mountpoint ? [mountpoint] : []));
 }
 
 function storageBinds(storage: JobDescription['storage']): Bind[] {

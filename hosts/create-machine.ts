@@ -46,7 +46,7 @@ export function createMachine({
     pullImage: (image, signal) => pullImage(scripts, imageCacheBytes, image, programFor(runtimes, image), signal),
     startTask: (run, launch) => startTask(scripts, starter, run, launch, programFor(runtimes, launch)),
     killRun: (run, graceSeconds, storage) => killRun(scripts, run, graceSeconds, storage),
-    stageOut: (run, outputs, signal) => stageOut(scripts, run, outputs, signal),
+    stageOut: (run, outputs, options) => stageOut(scripts, run, outputs, options),
     exec: (run, request, signal) => exec(scripts, run, request, (launch) => programFor(runtimes, launch), signal),
     snapshot: (run, request, signal) => snapshot(scripts, run, request, signal),
     watch: (deployment) => openWatch(scripts, deployment, host.label),

@@ -6,7 +6,7 @@ import { HostError } from './host.ts';
 import { lastWords, type ScriptRunner } from './installed-scripts.ts';
 import { launchText } from './launch-text.ts';
 import { imageForm } from './machine-images.ts';
-import { parseOutput } from './machine-staging.ts';
+import { boundFolders, parseOutput } from './machine-staging.ts';
 import type { ContainerLaunch, ExecRequest, ExecResult, OutputResult, SnapshotRequest } from './machine.ts';
 import { curlConfigValue } from './quoting.ts';
 
@@ -82,11 +82,11 @@ function parseEnd(words: string): ExecResult {
 export async function snapshot(
   scripts: ScriptRunner,
   run: RunRef,
-  { path, url }: SnapshotRequest,
+  { path, url, binds = [] }: SnapshotRequest,
   signal?: AbortSignal,
 ): Promise<OutputResult> {
   const result = await scripts.run('snapshot', {
-    args: [runToken(run), path],
+    args: [runToken(run), path, ...boundFolders(binds)],
     stdin: Buffer.from(`url = ${curlConfigValue(url)}\n`),
     lasts: 'hours',
     ...(signal ? { signal } : {}),

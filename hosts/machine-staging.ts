@@ -1,16 +1,20 @@
 /** Files in and out of a run's scratch folder: the Node side of `stage-in.sh`, `unpack-stream.sh` and `stage-out.sh`. */
 import { randomBytes } from 'node:crypto';
+import { posix } from 'node:path';
 import { Readable } from 'node:stream';
 import { runToken, type RunRef } from '../domain/runs.ts';
+import { withoutTrailingSlashes } from '../domain/slashes.ts';
 import { ConversionError, DownloadError, fetchAndConvert } from './archive-conversion.ts';
 import { lastWords, type ScriptRunner } from './installed-scripts.ts';
 import { inputsTar, isBasename } from './machine-tasks.ts';
 import type {
+  Bind,
   OutputRequest,
   OutputResult,
   RunPreparation,
   StagedArtifact,
   StageInResult,
+  StageOutOptions,
   Transfer,
 } from './machine.ts';
 import { curlConfigValue } from './quoting.ts';
@@ -121,11 +125,11 @@ export async function stageOut(
   scripts: ScriptRunner,
   run: RunRef,
   outputs: OutputRequest[],
-  signal?: AbortSignal,
+  { binds = [], signal }: StageOutOptions = {},
 ): Promise<OutputResult[]> {
   if (outputs.length === 0) return [];
   const result = await scripts.run('stage-out', {
-    args: [runToken(run), ...outputs.flatMap(({ kind, name }) => [kind, name])],
+    args: [runToken(run), ...boundFolders(binds, 'counted'), ...outputs.flatMap(({ kind, name }) => [kind, name])],
     stdin: Buffer.from(outputs.map(transferLine).join('')),
     lasts: 'hours',
     ...(signal ? { signal } : {}),
@@ -137,7 +141,15 @@ export async function stageOut(
   return results;
 }
 
-const failedCauses = ['missing', 'tarball', 'refused', 'upload'] as const;
+/** Folders of scratch and where containers have them, for scripts that follow what a job calls by those names. */
+export function boundFolders(binds: Bind[], how?: 'counted'): string[] {
+  const folders = binds
+    .filter(({ from = 'scratch' }) => from === 'scratch')
+    .map(({ source, target }) => [source, withoutTrailingSlashes(posix.normalize(target))]);
+  return [...(how === 'counted' ? [String(folders.length)] : []), ...folders.flat()];
+}
+
+const failedCauses = ['missing', 'tarball', 'unreadable', 'refused', 'upload'] as const;
 
 export function parseOutput(line: string): OutputResult {
   const [word, first = '', ...rest] = line.split(' ');

@@ -35,7 +35,7 @@ export interface Machine {
    */
   killRun(run: RunRef, graceSeconds: number, storage?: 'keepStorage' | 'endStorage'): Promise<void>;
   /** Upload what was asked for. All are attempted; one result per request, in order. */
-  stageOut(run: RunRef, outputs: OutputRequest[], signal?: AbortSignal): Promise<OutputResult[]>;
+  stageOut(run: RunRef, outputs: OutputRequest[], options?: StageOutOptions): Promise<OutputResult[]>;
   /** Run a command beside the tasks of a run, in a container like that of the task that was started last. Not to be repeated. */
   exec(run: RunRef, request: ExecRequest, signal?: AbortSignal): Promise<ExecResult>;
   /** Pack a file or folder of scratch as it is now, and upload it. */
@@ -168,6 +168,12 @@ export type StartResult =
   /** The run was killed before this task started. */
   | { kind: 'killed' };
 
+export interface StageOutOptions {
+  /** What tasks had, for links that lead there; those of a storage count for nothing. */
+  binds?: Bind[];
+  signal?: AbortSignal;
+}
+
 export type OutputRequest = Transfer & {
   kind: 'file' | 'directory';
   /** Relative to scratch; for files a glob whose first match is taken. */
@@ -176,8 +182,8 @@ export type OutputRequest = Transfer & {
 
 export type OutputResult =
   | { kind: 'uploaded'; sizeBytes: number }
-  /** `upload` may go well another time. */
-  | { kind: 'failed'; cause: 'missing' | 'tarball' | 'refused' | 'upload'; detail: string };
+  /** `upload` may go well another time; `unreadable` is of no use to try again. */
+  | { kind: 'failed'; cause: 'missing' | 'tarball' | 'unreadable' | 'refused' | 'upload'; detail: string };
 
 /** What makes the container. */
 export type ContainerLaunch = Pick<TaskLaunch, 'runtime' | 'argv' | 'app' | 'workdir' | 'env' | 'binds'>;
@@ -199,6 +205,8 @@ export type ExecResult =
 export interface SnapshotRequest {
   /** Relative to scratch. */
   path: string;
+  /** As for outputs. */
+  binds?: Bind[];
   /** Where it is PUT to. Signed: never logged, never on a command line. */
   url: string;
 }

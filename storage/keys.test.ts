@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { checkKey } from './key-path.ts';
 import { outputKey, uploadKey } from './keys.ts';
 
 describe('keys of the object store', () => {
@@ -18,7 +19,25 @@ describe('keys of the object store', () => {
   });
 
   it('outputs of two attempts never meet', () => {
-    expect(outputKey('u', 1, 'file', 'a/b.txt')).toBe('scratch/u/1/b.txt');
-    expect(outputKey('u', 2, 'directory', 'a/plots/')).toBe('scratch/u/2/plots.tgz');
+    expect(outputKey('u', 1, 'file', 'a/b.txt')).toMatch(/^scratch\/u\/1\/[0-9a-f]{16}\/b\.txt$/);
+    expect(outputKey('u', 2, 'directory', 'a/plots/')).toMatch(/^scratch\/u\/2\/[0-9a-f]{16}\/plots\.tgz$/);
+  });
+
+  it('no two outputs of a job meet, whatever they end with (property)', () => {
+    const kind = fc.constantFrom('file', 'directory');
+    const part = fc.constantFrom('a', 'b', 'x', 'x.tgz', '*.csv', '..', '');
+    const name = fc.array(part, { minLength: 1, maxLength: 4 }).map((parts) => parts.join('/'));
+    fc.assert(
+      fc.property(kind, name, kind, name, (oneKind, one, otherKind, other) => {
+        fc.pre(oneKind !== otherKind || one !== other);
+        expect(outputKey('u', 1, oneKind, one)).not.toBe(outputKey('u', 1, otherKind, other));
+      }),
+    );
+  });
+
+  it('an output has a key that the store takes, however long its pattern is', () => {
+    for (const name of ['x'.repeat(2000), `${'x/'.repeat(999)}y`, 'é'.repeat(1000)]) {
+      expect(() => checkKey(outputKey('00000000-0000-4000-8000-000000000000', 100, 'directory', name))).not.toThrow();
+    }
   });
 });

@@ -5,7 +5,7 @@
 import type { Context, MiddlewareHandler } from 'hono';
 import type { Database } from '../../db/connection.ts';
 import { announceOutput, findJob, type JobRow } from '../../db/execution.ts';
-import { outputKey } from '../../storage/keys.ts';
+import { outputFileName, outputKey } from '../../storage/keys.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
 import { readJson } from '../body.ts';
 import { badRequest } from '../errors.ts';
@@ -28,8 +28,9 @@ export function dataOutputRoutes(
     const name = isObject(body) ? body['name'] : undefined;
     if (typeof name !== 'string' || name === '') throw badRequest('Name not specified');
     const job = await findJob(db, token.id);
-    const output = job && declaredOutput(job, name);
+    const [output, other] = job ? declaredOutputs(job, name) : [];
     if (!job || !output) throw badRequest(`"${name}" is none of the outputs of this job`);
+    if (other) throw badRequest(`"${name}" may be "${output.name}" or "${other.name}": say which`);
     const key = outputKey(job.uid, token.attempt, output.kind, output.name);
     const isAnnounced = await announceOutput(db, { jobId: token.id, attempt: token.attempt }, { ...output, key });
     if (!isAnnounced) throw badRequest('The job has ended');
@@ -39,11 +40,11 @@ export function dataOutputRoutes(
 }
 
 /** By the name in the description, or that of the object: the last part of a path, with .tgz for a folder. */
-function declaredOutput({ description }: JobRow, name: string) {
+function declaredOutputs({ description }: JobRow, name: string) {
   const outputs = [
     ...description.outputFiles.map((each) => ({ kind: 'file' as const, name: each })),
     ...description.outputDirs.map((each) => ({ kind: 'directory' as const, name: each })),
   ];
-  const objectName = (output: (typeof outputs)[number]) => outputKey('', 0, output.kind, output.name).split('/').pop();
-  return outputs.find((each) => each.name === name) ?? outputs.find((each) => objectName(each) === name);
+  const declared = outputs.find((each) => each.name === name);
+  return declared ? [declared] : outputs.filter((each) => outputFileName(each.kind, each.name) === name);
 }

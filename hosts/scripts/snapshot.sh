@@ -1,15 +1,23 @@
-# snapshot.sh TOKEN PATH
+# snapshot.sh TOKEN PATH (SOURCE TARGET)...
 #
-# Packs a file or folder of a run's scratch folder as it is now, and uploads it. stdin: a line of curl configuration with
-# the URL. Answers on stdout: `uploaded BYTES`, or `failed missing|tarball|upload DETAIL`.
+# Packs a file or folder of a run's scratch folder as it is now, and uploads it. Each SOURCE is a folder of scratch that
+# containers have at TARGET. stdin: a line of curl configuration with the URL. Answers on stdout: `uploaded BYTES`, or
+# `failed missing|tarball|upload DETAIL`.
 set -u
 umask 022
 . "${0%/*}/processes.sh"
 . "${0%/*}/folders.sh"
+. "${0%/*}/seen-paths.sh"
 . "${0%/*}/transfers.sh"
 
 run=runs/$1 name=$2
-home=$(cd -P "$run/home" 2>/dev/null && pwd) || { echo 'failed missing the run has no scratch folder'; exit; }
+shift 2
+while [ $# -gt 1 ]; do
+  bind "$1" "$2"
+  shift 2
+done
+run_folder=$(cd -P "$run" 2>/dev/null && pwd) && [ -d "$run_folder/home" ] ||
+  { echo 'failed missing the run has no scratch folder'; exit; }
 packed=$PWD/$run/snapshot.$$
 work_directory=$PWD
 trap 'rm -f "$packed" "$packed.problem"; cd "$work_directory"; end_transfer' EXIT
@@ -23,21 +31,19 @@ failed() { # CAUSE DETAIL
   exit
 }
 
-# The folder is entered and then looked at: no link that the job puts there meanwhile can lead out of scratch any more.
-missing() { failed missing "there is no $name in the scratch directory"; }
-found=$(realpath -e -- "$home/$name" 2>/dev/null && echo .) || missing
-found=${found%?.}
-case $found in
-  "$home") base=. ;;
-  "$home"/*) base=${found##*/} found=${found%/*} ;;
-  *) missing ;;
-esac
-go_to "$found" || missing
-
+{ from_scratch "$run_folder" && walk "$name"; } || failed missing "there is no $name in the scratch directory"
 # Names in the archive are seen from scratch.
-inside=${here#"$home"} inside=${inside#/}
-prefix=$(printf '%s' "${inside:+$inside/}" | sed 's/[|&\\]/\\&/g')
-tar -czf "$packed" --transform "s|^\./|$prefix|S" -- "./$base" 2>"$packed.problem"
+case $at in
+  /home/user) seen= ;;
+  /home/user/*) seen=${at#/home/user/} ;;
+  *) seen=${at#/} ;;
+esac
+seen=$(printf '%s' "$seen" | sed 's/[|&\\]/\\&/g')
+if [ -n "$base" ]; then
+  tar -czf "$packed" --transform "s|^\./|${seen:+$seen/}|S" -- "./$base" 2>"$packed.problem"
+else
+  tar -czf "$packed" --transform "s|^\.|${seen:-.}|S" . 2>"$packed.problem"
+fi
 # 1: a file changed as it was read.
 [ "$?" -le 1 ] || failed tarball "$(cat "$packed.problem")"
 

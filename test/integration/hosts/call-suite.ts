@@ -5,7 +5,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { runToken, type RunRef } from '../../../domain/runs.ts';
-import type { ExecRequest, ExecResult, MachineWatch, PulledImage } from '../../../hosts/machine.ts';
+import type { Bind, ExecRequest, ExecResult, MachineWatch, PulledImage } from '../../../hosts/machine.ts';
 import { deployment, ended, launchOf, newRun, pullBusybox, sh, until } from './runs.ts';
 import type { Transport } from './transports.ts';
 
@@ -164,9 +164,9 @@ export function describeCalls(name: string, open: () => Promise<Transport>): voi
       await expect(exec(['true'], { launch })).rejects.toThrow('no longer wanted');
     });
 
-    const snapshot = async (path: string, inRun = run) => {
+    const snapshot = async (path: string, inRun = run, binds: Bind[] = []) => {
       const key = `snapshot-${Math.random()}`;
-      const result = await transport.machine.snapshot(inRun, { path, url: transport.files.url(key) });
+      const result = await transport.machine.snapshot(inRun, { path, url: transport.files.url(key), binds });
       const bytes = transport.files.files.get(key);
       if (!bytes) return { result };
       writeFileSync(join(folder, key), bytes);
@@ -184,6 +184,25 @@ export function describeCalls(name: string, open: () => Promise<Transport>): voi
       const { members } = await snapshot('.');
       expect(members).toEqual(expect.arrayContaining(['./d/e/file', './leading-out']));
       expect(members!.join('\n')).not.toContain('leading-out/');
+    });
+
+    it('a snapshot takes links for what they mean in the container', async () => {
+      await exec(
+        sh(
+          'mkdir -p real/in; echo x > real/in/f; ln -s "$PWD/real" there; ln -s /home/user/there/in/f link; echo t > /tmp/t; ln -s /tmp/t tmp; echo b > /mnt/bound/b; ln -s /mnt/bound mnt',
+        ),
+      );
+      const uploaded = { kind: 'uploaded', sizeBytes: expect.any(Number) as number };
+      const binds = [{ source: 'bound', target: '/mnt/bound' }];
+      expect(await snapshot('there')).toEqual({ result: uploaded, members: ['real/', 'real/in/', 'real/in/f'] });
+      expect(await snapshot('there/in/f')).toEqual({ result: uploaded, members: ['real/in/f'] });
+      expect(await snapshot('link')).toEqual({ result: uploaded, members: ['real/in/f'] });
+      expect(await snapshot('tmp')).toEqual({ result: uploaded, members: ['tmp/t'] });
+      expect(await snapshot('mnt/b', run, binds)).toEqual({ result: uploaded, members: ['mnt/bound/b'] });
+      expect((await snapshot('mnt/b')).result).toMatchObject({
+        cause: 'missing',
+        detail: 'there is no mnt/b in the scratch directory',
+      });
     });
 
     it('a snapshot is of nothing outside, and of nothing that is not there', async () => {

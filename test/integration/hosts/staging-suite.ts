@@ -14,7 +14,7 @@ import type { RunRef } from '../../../domain/runs.ts';
 import { runToken } from '../../../domain/runs.ts';
 import type { Host } from '../../../hosts/host.ts';
 import { finish, scriptsOn } from '../../../hosts/installed-scripts.ts';
-import type { StagedArtifact } from '../../../hosts/machine.ts';
+import type { Bind, StagedArtifact } from '../../../hosts/machine.ts';
 import { deployment, newRun, until } from './runs.ts';
 import type { Transport } from './transports.ts';
 
@@ -364,10 +364,170 @@ export function describeStaging(name: string, open: () => Promise<Transport>): v
       expect(members('sub.tgz')).toEqual(['out dir/sub/', 'out dir/sub/1']);
     });
 
+    const outputs = async (run: RunRef, binds: Bind[], asked: [kind: 'file' | 'directory', name: string][]) => {
+      const { files } = transport;
+      const key = (name: string) => `output of ${run.jobId}: ${name}`;
+      const requests = asked.map(([kind, name]) => ({ kind, name, url: files.url(key(name)) }));
+      const results = await transport.machine.stageOut(run, requests, { binds });
+      return asked.map(([kind, name], index) => {
+        const result = results[index]!;
+        if (result.kind === 'failed') return `${result.cause}: ${result.detail}`;
+        return kind === 'directory' ? members(key(name)) : files.files.get(key(name))!.toString();
+      });
+    };
+
+    it('takes links of a job for what they mean in its containers', async () => {
+      const run = newRun();
+      await stage(run);
+      await scratch(
+        run,
+        `mkdir -p run_0001/plots made/deep 'a b'; echo 42 > run_0001/result.txt; echo svg > run_0001/plots/a.svg
+         ln -s /home/user/run_0001/result.txt latest.txt; ln -s /home/user/run_0001 latest; ln -s latest newest
+         ln -s /home/user/latest/result.txt chain; ln -s ../../home/user/./newest/../run_0001/result.txt round
+         ln -s /home/user/run_0001/result.txt run_0001/absolute.txt; ln -s /home/user 'a b/home'
+         echo 43 > ../tmp/out; ln -s /tmp/out out; ln -s ../../tmp/out up; mkdir ../tmp/d; echo in > ../tmp/d/f; ln -s /tmp/d d
+         echo 44 > made/deep/x; ln -s /data/set/deep/x viamount; ln -s /data/set/deep mounted; ln -s /data/set/../../tmp/out over`,
+      );
+      const told = await outputs(
+        run,
+        [{ source: 'made', target: '/data/set/' }],
+        [
+          ['file', 'latest.txt'],
+          ['file', 'latest/result.txt'],
+          ['file', 'newest/result.txt'],
+          ['file', 'chain'],
+          ['file', 'round'],
+          ['file', 'latest/absolute.txt'],
+          ['file', 'a b/home/latest/res*'],
+          ['file', 'lat*/[q-s]esult.*'],
+          ['file', 'out'],
+          ['file', 'up'],
+          ['file', 'd/*'],
+          ['file', 'viamount'],
+          ['file', 'mounted/*'],
+          ['file', 'over'],
+          ['directory', 'latest'],
+          ['directory', 'd'],
+          ['directory', 'mounted'],
+        ],
+      );
+      expect(told).toEqual([
+        ...Array.from({ length: 8 }, () => '42\n'),
+        '43\n',
+        '43\n',
+        'in\n',
+        '44\n',
+        '44\n',
+        '43\n',
+        ['latest/', 'latest/absolute.txt', 'latest/plots/', 'latest/plots/a.svg', 'latest/result.txt'],
+        ['d/', 'd/f'],
+        ['mounted/', 'mounted/x'],
+      ]);
+    });
+
+    it('follows no link out of the run, and says where it leads', async () => {
+      const [victim, run] = [newRun(), newRun()];
+      for (const each of [victim, run]) await stage(each);
+      await scratch(victim, 'echo secret > theirs');
+      const name = `prominence-outside-${run.jobId}`;
+      const theirs = (await transport.shell(`pwd -P`)).trim() + `/runs/${runToken(victim)}/home`;
+      await transport.shell(`echo machine > /tmp/${name}`);
+      await scratch(
+        run,
+        `ln -s /etc/passwd passwd; ln -s /etc etc; ln -s /tmp/${name} tmp; ln -s /home/user/../../etc/passwd up
+         ln -s ${theirs}/theirs theirs; ln -s ${theirs} folder; ln -s /home/user/a b; ln -s b a; ln -s / root
+         ln -s /proc/self/cwd cwd; ln -s nothing broken; ln -s /tmp/../home/user/../../proc/self/root/etc/passwd proc
+         ln -s /home/user/folder/../${runToken(victim)}/home/theirs aside; echo x > file; ln -s /home/user/file/x below`,
+      );
+      const told = await outputs(
+        run,
+        [],
+        [
+          ['file', 'passwd'],
+          ['file', 'etc/passwd'],
+          ['file', 'et?/pass*'],
+          ['directory', 'etc'],
+          ['file', 'tmp'],
+          ['file', 'up'],
+          ['file', 'theirs'],
+          ['file', 'folder/theirs'],
+          ['directory', 'folder'],
+          ['file', 'a'],
+          ['directory', 'root'],
+          ['file', 'cwd/tasks'],
+          ['file', 'broken'],
+          ['file', 'proc'],
+          ['file', 'aside'],
+          ['file', 'below'],
+          ['file', 'file/'],
+        ],
+      );
+      await transport.shell(`rm -f /tmp/${name}`);
+      for (const each of told.slice(0, -1)) expect(each).toMatch(/^(missing|tarball): no /);
+      expect(told[0]).toBe("missing: no file passwd: it leads to /etc/passwd, which is not in the job's own folders");
+      expect(told[4]).toBe(`missing: no file tmp: it leads to /tmp/${name}, where there is none`);
+      expect(told[9]).toBe('missing: no file a: it is a link that leads in a circle');
+      expect(told[12]).toBe('missing: no file broken: it leads to nothing, where there is none');
+    });
+
+    it('delivers what its owner has no right to read', async () => {
+      const run = newRun();
+      await stage(run);
+      await scratch(
+        run,
+        `echo secret > locked; chmod 000 locked; echo x > program; chmod 111 program; mkdir ro; echo z > ro/z; chmod 444 ro/z
+         mkdir -p d/shut/in e; echo y > d/y; chmod 000 d/y; echo w > d/shut/w; echo i > d/shut/in/i; ln -s ../locked d/l
+         chmod 000 d/shut/in; chmod 000 d/shut; chmod 555 ro; echo f > e/f; chmod 000 e; echo o > opened; chmod 200 opened; chmod 100 .`,
+      );
+      expect(
+        await outputs(
+          run,
+          [],
+          [
+            ['file', 'locked'],
+            ['file', 'program'],
+            ['file', 'ro/z'],
+            ['file', 'e/*'],
+            ['file', 'ope*'],
+            ['directory', 'd'],
+            ['directory', 'ro'],
+          ],
+        ),
+      ).toEqual([
+        'secret\n',
+        'x\n',
+        'z\n',
+        'f\n',
+        'o\n',
+        ['d/', 'd/l', 'd/shut/', 'd/shut/in/', 'd/shut/in/i', 'd/shut/w', 'd/y'],
+        ['ro/', 'ro/z'],
+      ]);
+      expect(await scratch(run, 'stat -c %a ro ro/z')).toBe('555\n444\n');
+    });
+
+    it('never takes what it can not read for a store that is away', async () => {
+      const run = newRun();
+      await stage(run);
+      await scratch(run, 'echo x > file');
+      // As a file that belongs to another account.
+      await transport.shell(
+        'for each in lib/*/stage-out.sh; do cp $each saved; sed -i "s/^hold() {/hold() { return 2; }\\nunused() {/" $each; done',
+      );
+      try {
+        expect(await outputs(run, [], [['file', 'file']])).toEqual(['unreadable: file could not be read:']);
+        await transport.shell(
+          'for each in lib/*/stage-out.sh; do cp saved $each; sed -i \'s/-T "$1"/-T "$1.gone"/\' $each; done',
+        );
+        expect(await outputs(run, [], [['file', 'file']])).toEqual(['unreadable: it could not be read']);
+      } finally {
+        await transport.shell('for each in lib/*/stage-out.sh; do mv saved $each; done');
+      }
+    });
+
     it.each([
-      ['as it is', ''],
-      ['where files have no hard links', 'ln() { return 1; };'],
-    ])('uploads nothing that took the place of an output after it was looked at, %s', async (_, without) => {
+      ['as it is', 'ln() { disturb; command ln "$@"; };'],
+      ['where files have no hard links', 'ln() { return 1; }; dd() { disturb; command dd "$@"; };'],
+    ])('uploads nothing that took the place of an output after it was looked at, %s', async (_, moments) => {
       const [victim, run] = [newRun(), newRun()];
       for (const each of [victim, run]) await stage(each);
       await scratch(victim, 'echo secret > file; mkdir sub; echo secret > sub/file');
@@ -377,11 +537,12 @@ export function describeStaging(name: string, open: () => Promise<Transport>): v
       const upload = (kind: 'file' | 'directory', name: string) =>
         transport.machine.stageOut(run, [{ kind, name, url: files.url(`swapped ${name}`) }]);
       // What a process of the job may do at any moment is done at the worst one.
-      const swap = `cd runs/${runToken(run)}/home && for each in file sub folder; do mv $each $each.own && command ln -s "../../${runToken(victim)}/home/$(basename $each | sed s/folder//)" $each; done`;
+      const swap = `cd runs/${runToken(run)}/home && [ ! -e file.own ] && for each in file sub folder; do mv $each $each.own && command ln -s "../../${runToken(victim)}/home/$(basename $each | sed s/folder//)" $each; done`;
       const back = `cd runs/${runToken(run)}/home && for each in file sub folder; do rm $each && mv $each.own $each; done`;
-      const hook = `${without} realpath() { command realpath "$@" || return; [ -e undisturbed ] || (${swap}) >&2; }`;
+      const hook = `work=$PWD; disturb() { [ -e "$work/undisturbed" ] || (command cd "$work" && ${swap}) >&2; }; ${moments}`;
       await transport.shell(
-        `printf '%s\n' '${hook.replaceAll("'", `'\\''`)}' >hook; for each in lib/*/processes.sh; do cp $each saved; cat hook >>$each; done`,
+        `printf '%s\n' '${hook.replaceAll("'", `'\\''`)}' >hook; for each in lib/*/processes.sh; do cp $each saved; cat hook >>$each; done
+         for each in lib/*/seen-paths.sh; do cp $each walked; sed -i 's|cd -P "./$part"|disturb; &|' $each; done`,
       );
       try {
         for (const [kind, name] of [
@@ -405,7 +566,9 @@ export function describeStaging(name: string, open: () => Promise<Transport>): v
         expect(members('swapped .')).toContain('./.hidden');
       } finally {
         for (const key of files.files.keys()) if (key.startsWith('swapped')) files.files.delete(key);
-        await transport.shell('rm -f undisturbed; for each in lib/*/processes.sh; do mv saved $each; done');
+        await transport.shell(
+          'rm -f undisturbed; for each in lib/*; do mv saved $each/processes.sh; mv walked $each/seen-paths.sh; done',
+        );
       }
     });
   });
