@@ -58,6 +58,7 @@ def restoring(names):
 
 def call(command, *others, **named):
     """The start of the engine: udocker drops empty words, and changes values."""
+    libraries = namespaces.libraries_of(command[0]) if confined else []
     given = dict(of_image(), **environment)
     os.environ.update(given)
     command = ["" if word == nothing else word for word in command]
@@ -66,7 +67,6 @@ def call(command, *others, **named):
         at = len(command) - len(words) + told.index(trapping)
         command[at] = restoring(names) + command[at]
     if confined:
-        libraries = namespaces.libraries_of(command[0])
         named["preexec_fn"] = lambda: confine(command, libraries)
         named["close_fds"] = True
     return start(command, *others, **named)
