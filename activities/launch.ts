@@ -51,7 +51,8 @@ export function taskLaunch(description: JobDescription, facts: LaunchFacts): Tas
     runtime: task.runtime,
     ...commandOf(task, size.cpus, Object.keys(env)),
     ...(task.app === undefined ? {} : { app: task.app }),
-    ...(task.stdout === undefined ? {} : { stdoutFile: scratchFiles(description.artifacts)(task.stdout) ?? '' }),
+    // What a parameter made a path that leads out is no file: the task fails, and says so.
+    ...(task.stdout === undefined ? {} : { stdoutFile: scratchFiles(description.artifacts)(task.stdout) ?? '.' }),
     workdir: workingDirectory(task.workdir),
     env,
     binds: [...scratchBinds(description), ...storageBinds(description.storage)],

@@ -6,6 +6,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import type { Logger } from 'pino';
 import type { Database } from '../db/connection.ts';
 import { findDue, giveUp, recordAttempt, stateOf, type DueNotification } from '../db/notifications.ts';
+import { exactJson } from '../domain/exact-json.ts';
 import type { Delivery, NotificationRef, NotificationResult } from '../domain/notification.ts';
 import { emailText } from '../notifications/email-text.ts';
 import type { Mailer } from '../notifications/mail.ts';
@@ -90,7 +91,7 @@ function attempt(
         url: notification.url,
         secret,
         id: `msg_${id}`,
-        body: JSON.stringify(webhookDocument(ended, apiUrl)),
+        body: exactJson(webhookDocument(ended, apiUrl)),
       });
     }
   }

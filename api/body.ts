@@ -1,11 +1,18 @@
 /** Request bodies: JSON or nothing; forms where a standard wants them. */
 import type { Context } from 'hono';
+import { parseExactJson } from '../domain/exact-json.ts';
 import { ApiError, badRequest } from './errors.ts';
 
 /** No content type counts as JSON: some clients send none. @throws ApiError 400 or 415 */
 export async function readJson(c: Context): Promise<unknown> {
   const body = await readText(c);
   return parse(body);
+}
+
+/** The same for descriptions, whose numbers are kept as they are written. @throws ApiError 400 or 415 */
+export async function readDescription(c: Context): Promise<unknown> {
+  const body = await readText(c);
+  return parse(body, parseExactJson);
 }
 
 /** For routes where everything may also be in the query: undefined when there is no body. */
@@ -35,9 +42,9 @@ async function readText(c: Context): Promise<string> {
   return c.req.text();
 }
 
-function parse(body: string): unknown {
+function parse(body: string, parser: (text: string) => unknown = JSON.parse): unknown {
   try {
-    return JSON.parse(body);
+    return parser(body);
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
     throw badRequest('The request body is not valid JSON');

@@ -1,6 +1,8 @@
 /** A job as clients see it (spec.md 3.4, 3.5). */
 import type { DetailedJob, JobAttempt, JobOutput, ListedJob } from '../db/job-listing.ts';
+import { warningsOfJob } from '../descriptions/templates.ts';
 import { substitute } from '../domain/instance.ts';
+import { shownParameters } from '../domain/parameters.ts';
 import { isTerminal } from '../domain/status.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { unavailable } from './errors.ts';
@@ -17,7 +19,7 @@ export function listView(job: ListedJob): Record<string, unknown> {
     status: job.status,
     ...(job.statusReason ? { statusReason: job.statusReason } : {}),
     ...(isBeingDeleted(job) ? { deletionRequested: true } : {}),
-    ...(job.parameters ? { parameters: job.parameters } : {}),
+    ...(job.parameters ? { parameters: shownParameters(job.parameters) } : {}),
     tasks: maskedTasks(job.tasks),
     events: events(job),
   };
@@ -40,9 +42,11 @@ export async function detailViews(
 async function detailView(job: DetailedJob, store: ObjectStore): Promise<Record<string, unknown>> {
   const { submitted } = job;
   const detail = statusDetail(job);
+  const warnings = job.parameters ? warningsOfJob(submitted, Object.keys(job.parameters)) : [];
   return {
     ...listView(job),
     ...(detail ? { statusDetail: detail } : {}),
+    ...(warnings.length > 0 ? { warnings } : {}),
     resources: withNodes(submitted['resources']),
     ...echoed(submitted, ['policies', 'artifacts', 'inputs']),
     ...('notifications' in submitted ? { notifications: maskedNotifications(submitted['notifications']) } : {}),

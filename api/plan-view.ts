@@ -1,6 +1,8 @@
 /** What a workflow would be made of, as the dry run tells it: counts, order, and examples of what factories make. */
-import { instanceParameters, substitute, type Parameters } from '../domain/instance.ts';
+import { warningsOfPlan } from '../descriptions/templates.ts';
+import { instanceParameters, substitute } from '../domain/instance.ts';
 import { nodeSizes } from '../domain/node-size.ts';
+import { shownParameters, type Parameters } from '../domain/parameters.ts';
 import { jobName, type PlannedNode, type WorkflowPlan } from '../domain/workflow-plan.ts';
 
 const mostExamples = { ofNode: 100, ofPlan: 10_000 };
@@ -10,6 +12,7 @@ const mostCharacters = 4_000_000;
 
 export function planView(workflowName: string, { nodes, total }: WorkflowPlan): Record<string, unknown> {
   const levels = levelsOf(nodes);
+  const warnings = warningsOfPlan(nodes);
   const factories = nodes.filter(({ factory }) => factory !== undefined).length;
   const most = Math.min(mostExamples.ofNode, Math.ceil(mostExamples.ofPlan / Math.max(1, factories)));
   const sizes = nodeSizes(nodes);
@@ -24,6 +27,7 @@ export function planView(workflowName: string, { nodes, total }: WorkflowPlan): 
     name: workflowName,
     total,
     levels: levels.names,
+    ...(warnings.length > 0 ? { warnings } : {}),
     nodes: nodes.map((node, position) => ({
       name: node.name,
       count: node.count,
@@ -64,7 +68,7 @@ function examplesOf(workflowName: string, node: PlannedNode, count: number): Rec
     return {
       instance,
       name: jobName(workflowName, { name: node.name, isFactory: true }, instance),
-      parameters,
+      parameters: shownParameters(parameters),
       ...substituted(node, parameters),
     };
   });

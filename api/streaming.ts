@@ -4,6 +4,12 @@
  */
 import { ReadableStream } from 'node:stream/web';
 import type { Context } from 'hono';
+import { exactJson } from '../domain/exact-json.ts';
+
+const headers = { 'Content-Type': 'application/json' };
+
+/** Of what may have numbers as they were submitted. */
+export const exactAnswer = (c: Context, value: unknown): Response => c.body(exactJson(value), 200, headers);
 
 type Pieces<T> = AsyncGenerator<T, void>;
 
@@ -15,7 +21,6 @@ const pieceLength = 200_000;
 
 /** A JSON array of the entries of all pages. More are asked for when the reader has taken the ones before. */
 export async function jsonArray(c: Context, pages: AsyncIterable<Entries>): Promise<Response> {
-  const headers = { 'Content-Type': 'application/json' };
   const pieces = arrayText(pages);
   const first = await pieces.next();
   if (first.done) return c.body(first.value, 200, headers);
@@ -36,7 +41,7 @@ async function* arrayText(pages: AsyncIterable<Entries>): AsyncGenerator<Buffer<
   let separator = '';
   for await (const page of pages) {
     for (const entry of page) {
-      text += separator + JSON.stringify(await entry);
+      text += separator + exactJson(await entry);
       separator = ',';
       if (text.length < pieceLength) continue;
       yield Buffer.from(text);

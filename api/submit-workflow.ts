@@ -7,7 +7,7 @@ import { abilitiesOf, unsupportedInWorkflow } from '../descriptions/unsupported.
 import { parseWorkflowDescription } from '../descriptions/workflow.ts';
 import type { WorkflowDescription } from '../domain/workflow-description.ts';
 import { planWorkflow } from '../domain/workflow-plan.ts';
-import { readJson } from './body.ts';
+import { readDescription } from './body.ts';
 import { badRequest } from './errors.ts';
 import { idempotencyOf, acceptedId, readKey } from './idempotency.ts';
 import { planView } from './plan-view.ts';
@@ -19,7 +19,7 @@ import { withUploads } from './uploaded-objects.ts';
 /** @returns the workflow's id. @throws ApiError */
 export async function createWorkflow(c: Context<Env>, deps: SubmitDependencies): Promise<number> {
   const key = readKey(c);
-  const asked = await readDescription(c);
+  const asked = await readAsked(c);
   const identity = c.get('identity');
   const idempotency = idempotencyOf(key, asked.submitted);
   // Before all that may have changed since: what was accepted once stays so.
@@ -33,13 +33,13 @@ export async function createWorkflow(c: Context<Env>, deps: SubmitDependencies):
 
 /** What the workflow would be made of. Everything is checked as for a submit. @throws ApiError */
 export async function dryRun(c: Context<Env>, deps: SubmitDependencies): Promise<Record<string, unknown>> {
-  const asked = await readDescription(c);
+  const asked = await readAsked(c);
   const description = await checked(deps, c.get('identity'), asked.description);
   return planView(description.name, planWorkflow(description));
 }
 
-async function readDescription(c: Context<Env>): Promise<Pick<WorkflowSubmission, 'submitted' | 'description'>> {
-  const parsed = parseWorkflowDescription(await readJson(c));
+async function readAsked(c: Context<Env>): Promise<Pick<WorkflowSubmission, 'submitted' | 'description'>> {
+  const parsed = parseWorkflowDescription(await readDescription(c));
   if (parsed.kind === 'valid') return parsed;
   throw badRequest(parsed.issues[0]?.message ?? 'invalid workflow description', { issues: parsed.issues });
 }

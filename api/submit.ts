@@ -7,7 +7,7 @@ import { parseJobDescription } from '../descriptions/job.ts';
 import { abilitiesOf, unsupportedReason, type Configured } from '../descriptions/unsupported.ts';
 import type { Sealing } from '../secrets/sealing.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
-import { readJson } from './body.ts';
+import { readDescription } from './body.ts';
 import { badRequest } from './errors.ts';
 import { idempotencyOf, acceptedId, readKey } from './idempotency.ts';
 import { withUploads } from './uploaded-objects.ts';
@@ -30,7 +30,7 @@ export function isDryRun(c: Context): boolean {
 /** @returns the job's id. @throws ApiError */
 export async function createJob(c: Context<Env>, deps: SubmitDependencies): Promise<number> {
   const key = readKey(c);
-  const parsed = parseJobDescription(await readJson(c));
+  const parsed = parseJobDescription(await readDescription(c));
   if (parsed.kind === 'invalid') {
     throw badRequest(parsed.issues[0]?.message ?? 'invalid job description', { issues: parsed.issues });
   }

@@ -1,5 +1,6 @@
 /** A workflow as clients see it (spec.md 3.6), and its graph. */
 import type { DetailedWorkflow, ListedWorkflow, NodeCounts, WorkflowNode } from '../db/workflow-listing.ts';
+import { warningsOfWorkflow } from '../descriptions/templates.ts';
 import { isTerminal } from '../domain/status.ts';
 import { notificationStates } from './notification-view.ts';
 import { maskedFactories, maskedJob, maskedNotifications } from './masking.ts';
@@ -28,6 +29,7 @@ const echoed = new Set(['dependencies', 'factory', 'policies']);
 export function workflowDetailView(workflow: DetailedWorkflow): Record<string, unknown> {
   const { submitted, labels, statusDetail, rerunOf } = workflow;
   const { jobs } = submitted;
+  const warnings = warningsOfWorkflow(submitted);
   const detail = isBeingDeleted(workflow) ? 'Deletion was requested and is under way' : statusDetail;
   return {
     ...Object.fromEntries(Object.entries(submitted).filter(([key]) => echoed.has(key))),
@@ -37,6 +39,7 @@ export function workflowDetailView(workflow: DetailedWorkflow): Record<string, u
     jobs: Array.isArray(jobs) ? jobs.map(maskedJob) : jobs,
     ...workflowListView(workflow),
     ...(detail ? { statusDetail: detail } : {}),
+    ...(warnings.length > 0 ? { warnings } : {}),
     ...(rerunOf === null ? {} : { rerunOf }),
     ...notificationStates(workflow.notifications),
   };

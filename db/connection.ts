@@ -5,6 +5,7 @@
  */
 import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import postgres from 'postgres';
+import { exactJson, parseExactJson } from '../domain/exact-json.ts';
 import * as schema from './schema.ts';
 
 export type Sql = postgres.Sql;
@@ -19,6 +20,9 @@ export interface Connection {
   close(): Promise<void>;
 }
 
+/** Columns of type `json` are documents of users, kept as they were sent; what is ours is `jsonb`. */
+const document = { to: 114, from: [114], serialize: exactJson, parse: parseExactJson };
+
 /**
  * Nothing is connected until the first query: a process can start before its database does.
  * @param options.statementTimeoutMs a statement that takes longer is cancelled; absent: it may take its time
@@ -30,6 +34,7 @@ export function connect(url: string, options: { poolSize: number; statementTimeo
     // After an outage the pool comes back within a second, instead of the driver's doubling delays.
     backoff: (attempt) => Math.min(1, 0.1 * attempt),
     onnotice: () => {},
+    types: { document },
     connection: {
       application_name: 'prominence',
       ...(options.statementTimeoutMs === undefined ? {} : { statement_timeout: options.statementTimeoutMs }),

@@ -4,7 +4,7 @@
  */
 import type { JobExecution } from '../domain/execution.ts';
 import type { IdRanges } from '../domain/id-ranges.ts';
-import type { Parameters } from '../domain/instance.ts';
+import type { Parameters } from '../domain/parameters.ts';
 import type { JobStatus } from '../domain/status.ts';
 import type { Database, Sql } from './connection.ts';
 import { notificationFates, type NotificationFate } from './notifications.ts';

@@ -25,7 +25,7 @@ import {
   type ExtraConfigColumn,
 } from 'drizzle-orm/pg-core';
 import type { JobDescription } from '../domain/description.ts';
-import type { Parameters } from '../domain/instance.ts';
+import type { Parameters } from '../domain/parameters.ts';
 import type { CallRequest, CallResult } from '../domain/call-messages.ts';
 import type { JobStatus } from '../domain/status.ts';
 import type { JobExecution } from '../domain/execution.ts';

@@ -3,6 +3,7 @@
  * all. Nothing here looks at the description; it has been judged before.
  */
 import type postgres from 'postgres';
+import { exactJson } from '../domain/exact-json.ts';
 import type { JobDescription } from '../domain/description.ts';
 import type { Database, Sql } from './connection.ts';
 import { findKey, type Idempotency, type KeyedAnswer } from './idempotency-keys.ts';
@@ -23,7 +24,7 @@ export interface Identity {
 
 export interface Submission {
   identity: Identity;
-  /** As the user sent it. */
+  /** As the user sent it (domain/exact-json.ts). */
   submitted: Record<string, unknown>;
   description: JobDescription;
   /** The Temporal workflow that is running already and registers itself. Absent: ours is to be started. */
@@ -98,7 +99,7 @@ async function insertJob(sql: Sql, submission: Submission, source: Fragment): Pr
       insert into jobs (id, temporal_id, owner, groups, email, name, labels, submitted, description, leave_in_queue, submitted_by)
       select id, coalesce(${startedBy ?? null}::text, 'job-' || id), ${identity.owner}, ${identity.groups}::text[],
         ${identity.email ?? null}::text, ${description.name}, ${JSON.stringify(description.labels)}::jsonb,
-        ${JSON.stringify(submitted)}::json, ${JSON.stringify(description)}::jsonb, ${description.policies.leaveInQueue},
+        ${exactJson(submitted)}::json, ${JSON.stringify(description)}::jsonb, ${description.policies.leaveInQueue},
         ${identity.job?.id ?? null}::int
       from source
       ${startedBy === undefined ? sql`` : sql`on conflict (temporal_id) do nothing`}

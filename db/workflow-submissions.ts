@@ -2,6 +2,7 @@
  * A submit is one transaction: the workflow, its nodes, what Temporal must be told, and the jobs of a small workflow are
  * there together or not at all. Jobs of a large one are only a range of ids until the workflow itself expands them.
  */
+import { exactJson } from '../domain/exact-json.ts';
 import type { WorkflowDescription } from '../domain/workflow-description.ts';
 import { planWorkflow, type WorkflowPlan } from '../domain/workflow-plan.ts';
 import { resolveSelection, type NodeSelection, type Selection } from '../domain/selection.ts';
@@ -219,7 +220,7 @@ async function insertWorkflow(
     insert into workflows (id, temporal_id, owner, groups, email, name, labels, submitted, description, leave_in_queue,
       first_job_id, total, rerun_of, rerun_selection, submitted_by)
     values (${id}, ${temporalId}, ${identity.owner}, ${identity.groups}::text[], ${identity.email ?? null}::text,
-      ${description.name}, ${JSON.stringify(description.labels)}::jsonb, ${JSON.stringify(submitted)}::json,
+      ${description.name}, ${JSON.stringify(description.labels)}::jsonb, ${exactJson(submitted)}::json,
       ${JSON.stringify(description)}::jsonb, ${description.policies.leaveInQueue}, ${id + 1}, ${total}, ${rerun?.of ?? null}::int,
       ${rerun?.selection ? JSON.stringify(rerun.selection) : null}::jsonb, ${identity.job?.id ?? null}::int)`;
 }
@@ -245,6 +246,6 @@ async function insertNodes(
     insert into workflow_nodes (workflow_id, node, name, first_job_id, count, is_factory, submitted, description, parents)
     select ${id}, fresh.node, fresh.name, first, fresh.count, factory, fresh.submitted, fresh.description,
       coalesce(array(select json_array_elements_text(fresh.parents)::int), '{}')
-    from json_to_recordset(${JSON.stringify(rows)}::json) as fresh (node int, name text, first int, count int,
+    from json_to_recordset(${exactJson(rows)}::json) as fresh (node int, name text, first int, count int,
       factory boolean, submitted json, description jsonb, parents json)`;
 }

@@ -2,6 +2,11 @@
  * Sweeps: how many instances of which jobs, with which parameters (spec.md 2.7, 10). Nothing is expanded here; whether
  * they make too many jobs is judged of the whole workflow (`tooLarge`).
  */
+import { digitsOf, isInteger } from '../domain/exact-json.ts';
+import { isParameterName } from '../domain/instance.ts';
+import { decimalOf, isFiniteNumber, mostDigits, pythonText, type Decimal } from '../domain/number-text.ts';
+import { numberValue, type ParameterValue } from '../domain/parameters.ts';
+import { leadsAway, sweepByNumber, sweepBySteps, type Range, type Sweep } from '../domain/sweep.ts';
 import type { Factory, SweptParameter, ZippedParameter } from '../domain/workflow-description.ts';
 import { shortened } from './issues.ts';
 import { limits } from './limits.ts';
@@ -89,6 +94,13 @@ function parameterName(read: ObjectReader): string {
     if (read.has('name')) read.issue('name', 'the name of a parameter must be a string without =');
     return '';
   }
+  if (!isParameterName(name)) {
+    read.ownIssue(
+      'name',
+      `the name of a parameter must be letters (a-z, A-Z), digits and _, and not begin with a digit: nothing could refer ` +
+        `to "${shortened(name)}"`,
+    );
+  }
   if (lengthOf(name) > longestParameterName) {
     read.ownIssue('name', `the name of a parameter must not be longer than ${longestParameterName} characters`);
   }
@@ -100,6 +112,9 @@ function tellRepeatedName(read: ObjectReader, name: string, seen: Set<string>): 
   seen.add(name);
 }
 
+/** Where there is none, since something is wrong. */
+const noSweep: Sweep = { count: 0, scale: 0, start: '0', span: '0', parts: 1, isInteger: true };
+
 function readSweep(factory: ObjectReader): SweptParameter[] {
   const seen = new Set<string>();
   return parameterList(factory, 'parameterSweep').map((read) => {
@@ -110,36 +125,51 @@ function readSweep(factory: ObjectReader): SweptParameter[] {
     if (!hasStep && !hasNumber) read.issue('step', 'a parameter must contain a step size or number of steps');
     if (hasStep && hasNumber) read.issue('step', 'a parameter cannot have both a step size and number of steps');
     tellRepeatedName(read, name, seen);
-    return { name, ...readRange(read, name) };
+    return { name, ...(readRange(read, name) ?? noSweep) };
   });
 }
 
-/** Ends are included, with a tolerance for the steps' binary rounding. */
-const tolerance = 1e-9;
-
-function readRange(read: ObjectReader, name: string): Omit<SweptParameter, 'name'> {
-  const nothing = { start: 0, step: 0, count: 0 };
-  const numberAt = (key: string): number | undefined => {
-    const value = read.value(key);
-    if (typeof value === 'number' && Number.isFinite(value)) return value;
-    if (read.has(key)) read.issue(key, `${key} of parameter "${name}" must be a number`);
-    return undefined;
-  };
-  const [start, end] = [numberAt('start'), numberAt('end')];
+/** Undefined where it is wrong, which is told then. */
+function readRange(read: ObjectReader, name: string): Sweep | undefined {
+  const keys = ['start', 'end', 'step'];
+  const [start, end, step] = keys.map((key) => readDecimal(read, key, name));
+  const written = keys.map((key) => digitsOf(read.value(key)));
+  const isWhole = written.every((digits) => digits === undefined || isInteger(digits));
   if (read.has('number')) {
     const what = `number of parameter "${name}"`;
     const points = read.field('number', count(`${what} must be an integer`, `${what} must be at least 1`));
-    if (start === undefined || end === undefined || points === undefined) return nothing;
-    return { start, step: points === 1 ? 0 : (end - start) / (points - 1), count: points };
+    if (!start || !end || points === undefined) return undefined;
+    const sweep = sweepByNumber({ start, end, isInteger: isWhole }, points);
+    if (points === 1 || sweep.span !== '0') return sweep;
+    read.ownIssue('number', `${what} must be 1 where its start is its end`);
+    return undefined;
   }
-  const step = numberAt('step');
-  if (start === undefined || end === undefined || step === undefined) return nothing;
-  const steps = (end - start) / step;
-  if (step === 0) read.ownIssue('step', `step of parameter "${name}" must not be 0`);
-  else if (steps < 0) read.ownIssue('step', `step of parameter "${name}" leads away from its end`);
-  else if (!Number.isFinite(steps)) read.ownIssue('step', `step of parameter "${name}" is too small for its range`);
-  else return { start, step, count: Math.floor(steps * (1 + tolerance) + tolerance) + 1 };
-  return nothing;
+  if (!start || !end || !step) return undefined;
+  return readSteps(read, name, { start, end, isInteger: isWhole }, step);
+}
+
+/** `start`, `end` or `step`; `step` may be absent. */
+function readDecimal(read: ObjectReader, key: string, name: string): Decimal | undefined {
+  if (!read.has(key)) return undefined;
+  const digits = digitsOf(read.value(key));
+  if (digits === undefined || !isFiniteNumber(digits)) {
+    read.issue(key, `${key} of parameter "${name}" must be a number`);
+    return undefined;
+  }
+  const decimal = decimalOf(digits);
+  if (!decimal) read.ownIssue(key, `${key} of parameter "${name}" must not have more than ${mostDigits} digits`);
+  return decimal;
+}
+
+function readSteps(read: ObjectReader, name: string, range: Range, step: Decimal): Sweep | undefined {
+  if (step.unscaled === 0n) read.ownIssue('step', `step of parameter "${name}" must not be 0`);
+  else if (leadsAway(range, step)) read.ownIssue('step', `step of parameter "${name}" leads away from its end`);
+  else {
+    const sweep = sweepBySteps(range, step);
+    if (Number.isFinite(sweep.count)) return sweep;
+    read.ownIssue('step', `step of parameter "${name}" is too small for its range`);
+  }
+  return undefined;
 }
 
 function readZip(factory: ObjectReader): ZippedParameter[] {
@@ -154,7 +184,7 @@ function readZip(factory: ObjectReader): ZippedParameter[] {
     if (!read.has('values')) read.issue('values', 'a parameter must contain a list of values');
     const entries = read.has('values') ? (read.values('values', 'values must be a list') ?? []) : [];
     tellRepeatedName(read, name, seen);
-    const values = entries.filter((value) => typeof value === 'string' || isNumber(value));
+    const values = entries.flatMap((value) => zippedValue(value) ?? []);
     if (values.length < entries.length) {
       read.issue('values', `values of parameter "${name}" must be strings or numbers`);
     }
@@ -163,4 +193,9 @@ function readZip(factory: ObjectReader): ZippedParameter[] {
   });
 }
 
-const isNumber = (value: unknown): value is number => typeof value === 'number' && Number.isFinite(value);
+/** Undefined where it is neither text nor a number. */
+function zippedValue(value: unknown): ParameterValue | undefined {
+  const digits = digitsOf(value);
+  if (digits !== undefined) return isFiniteNumber(digits) ? numberValue(pythonText(digits)) : undefined;
+  return typeof value === 'string' ? value : undefined;
+}

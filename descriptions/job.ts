@@ -9,6 +9,7 @@ import { readLabels } from './labels.ts';
 import { modernJob } from './legacy.ts';
 import { readName } from './names.ts';
 import { readNotifications } from './notifications.ts';
+import { withJobNumbers } from './numbers.ts';
 import { readPolicies } from './policies.ts';
 import { isObject, readObject, type JsonObject } from './reader.ts';
 import { readResources } from './resources.ts';
@@ -17,6 +18,7 @@ import { readStorage } from './storage.ts';
 import { readTasks } from './tasks.ts';
 
 export type ParsedJob =
+  /** What was submitted has numbers as they were written (domain/exact-json.ts), where it was read so. */
   | { kind: 'valid'; description: JobDescription; submitted: JsonObject }
   /** Never empty. The first is what clients are told. */
   | { kind: 'invalid'; issues: Issue[] };
@@ -40,7 +42,7 @@ export function parseJobDescription(document: unknown): ParsedJob {
   if (!isObject(document)) {
     return { kind: 'invalid', issues: [{ path: '', message: 'a job description must be a JSON object' }] };
   }
-  const description = readJob(modernJob(document), '', issues);
+  const description = readJob(modernJob(withJobNumbers(document)), '', issues);
   checkStorable(document, issues);
   const found = issues.ordered();
   return found.length === 0 ? { kind: 'valid', description, submitted: document } : { kind: 'invalid', issues: found };

@@ -14,8 +14,9 @@ const answered = {
     'parameters',
     'preemptible',
     'notificationStates',
+    'warnings',
   ]),
-  workflow: new Set(['statusReason', 'statusDetail', 'deletionRequested', 'rerunOf', 'notificationStates']),
+  workflow: new Set(['statusReason', 'statusDetail', 'deletionRequested', 'rerunOf', 'notificationStates', 'warnings']),
 };
 
 export function modernJob(document: JsonObject): JsonObject {
@@ -107,15 +108,15 @@ function modernPolicies(policies: unknown): unknown {
 }
 
 function modernFactory(factory: unknown): unknown {
-  return renamed(factory, 'num', 'number');
+  const modern = renamed(factory, 'num', 'number');
+  return isObject(modern) && modern['type'] === 'parametricSweep' ? { ...modern, type: 'parameterSweep' } : modern;
 }
 
 /** The single factory of older servers was about all jobs and had no name. */
 function oneFactory(factory: JsonObject, workflow: JsonObject): JsonObject {
   const jobs = Array.isArray(workflow['jobs']) ? workflow['jobs'] : [];
   const names = jobs.map((job) => (isObject(job) ? job['name'] : undefined)).filter((name) => typeof name === 'string');
-  const type = factory['type'] === 'parametricSweep' ? 'parameterSweep' : factory['type'];
-  return { name: 'factory', jobs: names, ...factory, ...(Object.hasOwn(factory, 'type') ? { type } : {}) };
+  return { name: 'factory', jobs: names, ...factory };
 }
 
 function renamed(object: unknown, from: string, to: string): unknown {

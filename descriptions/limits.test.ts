@@ -54,7 +54,7 @@ describe('how many a description may have', () => {
 
 describe('how long names may be', () => {
   it.each<[string, (length: number) => object, number, RegExp]>([
-    ['of parameters', (length) => zip([{ name: 'ü'.repeat(length), values: [1] }]), 128, /^the name of a parameter/],
+    ['of parameters', (length) => zip([{ name: 'x'.repeat(length), values: [1] }]), 128, /^the name of a parameter/],
     ['of outputs', (length) => job({ outputFiles: ['ü'.repeat(length / 2)] }), 2000, /outputFiles .* 2000 bytes/],
     // Wide blanks: all else in names has one byte.
     ['of jobs', (length) => job({ name: '\u2003'.repeat(length / 3) + 'x' }), 510, /^job name .* 512 bytes/],

@@ -267,6 +267,7 @@ const workflowRows: Row[] = [
     'f type parametricSweep',
     withFactory({ name: 'f', type: 'parametricSweep', jobs: ['a'], parameters: [] }),
     'invalid factory type',
+    { ours: 'a factory of type parameterSweep must have parameters specified', because: 'spec 10: parametricSweep' },
   ],
   ['f notype', withFactory({ name: 'f', jobs: ['a'] }), 'a factory type must be specified'],
   ['f noname', withFactory({ type: 'repeat', jobs: ['a'], number: 1 }), 'a factory name must be specified'],

@@ -2,10 +2,11 @@
  * What a database can't keep, wherever it is in a document: NUL and half characters in text, numbers beyond all
  * bounds, bottomless nesting. Documents can have millions of members: paths are only put together for what is wrong.
  */
+import { isWrittenNumber } from '../domain/exact-json.ts';
 import { shortened, type IssueList } from './issues.ts';
 import type { JsonObject } from './reader.ts';
 
-const deepest = 64;
+export const deepest = 64;
 
 /** Then the rest of the document is not looked at. */
 const mostTold = 20;
@@ -26,7 +27,8 @@ export function checkStorable(document: unknown, issues: IssueList): void {
   /** Goes no deeper than a document may. */
   const check = (value: unknown): void => {
     if (typeof value === 'string') {
-      if (!isText(value)) tell((place) => `${place} must not contain NUL or incomplete characters`);
+      if (!isText(value) && !isWrittenNumber(value))
+        tell((place) => `${place} must not contain NUL or incomplete characters`);
     } else if (typeof value === 'number') {
       if (!Number.isFinite(value)) tell((place) => `${place} must be a finite number`);
     } else if (typeof value === 'object' && value !== null) {

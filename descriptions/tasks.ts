@@ -1,6 +1,8 @@
 /** The containers a job runs one after another (spec.md 2.3). */
 import { splitCommandLine } from '../domain/command-line.ts';
 import type { ContainerRuntime, Task, TaskType } from '../domain/description.ts';
+import { digitsOf } from '../domain/exact-json.ts';
+import { isFiniteNumber, pythonText } from '../domain/number-text.ts';
 import { limits } from './limits.ts';
 import type { ObjectReader, Place } from './reader.ts';
 import { isObject } from './reader.ts';
@@ -140,9 +142,11 @@ const variableName = /^[A-Za-z_][A-Za-z0-9_]*$/;
 
 /** Values become text as Python's str() makes it, because users' programs were written against that. */
 function environmentText(value: unknown): string | undefined {
+  const digits = digitsOf(value);
+  if (digits !== undefined) return isFiniteNumber(digits) ? pythonText(digits) : undefined;
   if (typeof value === 'string') return value;
-  if (typeof value === 'boolean') return value ? 'True' : 'False';
-  return typeof value === 'number' && Number.isFinite(value) ? String(value) : undefined;
+  if (typeof value !== 'boolean') return undefined;
+  return value ? 'True' : 'False';
 }
 
 function readProcsPerNode(read: ObjectReader, cpus: number | undefined): number | undefined {

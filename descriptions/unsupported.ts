@@ -7,6 +7,7 @@ import type { JobDescription, Notification, Task } from '../domain/description.t
 import { scratchFiles, scratchOutputs } from '../domain/environment.ts';
 import { acceptableSizes } from '../domain/resources.ts';
 import { imageInStorage } from '../domain/storage.ts';
+import { wrongInstanceFile } from './instance-files.ts';
 import { limits } from './limits.ts';
 import { isPrivateAddress } from './private-address.ts';
 import { planWorkflow } from '../domain/workflow-plan.ts';
@@ -151,5 +152,5 @@ export function unsupportedInWorkflow(workflow: WorkflowDescription, given: Circ
     const reason = unsupportedReason(description, given);
     if (reason) return `${reason} (job "${name}")`;
   }
-  return notificationRefusals.find(({ asked }) => asked(workflow, given))?.sentence;
+  return wrongInstanceFile(plan.nodes) ?? notificationRefusals.find(({ asked }) => asked(workflow, given))?.sentence;
 }

@@ -2,7 +2,9 @@ import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Dependency, WorkflowDescription } from '../domain/workflow-description.ts';
 import { findCycle } from './dependencies.ts';
-import { instanceCount } from '../domain/instance.ts';
+import { parseExactJson } from '../domain/exact-json.ts';
+import { instanceCount, instanceParameters } from '../domain/instance.ts';
+import { parameterText } from '../domain/parameters.ts';
 import { unsupportedInWorkflow } from './unsupported.ts';
 import { parseWorkflowDescription } from './workflow.ts';
 
@@ -96,8 +98,8 @@ describe('factories', () => {
       name: 'f',
       jobs: ['a'],
       parameters: [
-        { name: 'x', start: 0, step: 1, count: 10 },
-        { name: 'y', start: 0, step: 0.5, count: 3 },
+        { name: 'x', count: 10, scale: 0, start: '0', span: '1', parts: 1, isInteger: true },
+        { name: 'y', count: 3, scale: 1, start: '0', span: '5', parts: 1, isInteger: true },
       ],
     });
     expect(factory && instanceCount(factory)).toBe(30);
@@ -109,9 +111,67 @@ describe('factories', () => {
     [{ start: 0, end: 1, step: '1' }, /step of parameter "x" must be a number/],
     [{ start: 0, end: 1e300, step: 1e-300 }, /too small/],
     [{ start: 0, end: 1, number: 0 }, /at least 1/],
+    [{ start: 1, end: 1, number: 2 }, /number of parameter "x" must be 1 where its start is its end/],
     [{ start: null, end: 1, number: 2 }, /start of parameter "x" must be a number/],
   ])('a sweep %j is refused', (range, message) => {
     expect(problem(sweep({ name: 'x', ...range }))).toMatch(message);
+  });
+
+  test('points and values are those that were written, whatever a double makes of them', () => {
+    const values = (parameter: string, type = 'parameterSweep') => {
+      const document = JSON.stringify(
+        workflow({ factories: [{ name: 'f', type, jobs: ['a'], parameters: ['PARAMETER'] }] }),
+      );
+      const [factory] = valid(parseExactJson(document.replace('"PARAMETER"', `{"name": "x", ${parameter}}`))).factories;
+      return Array.from({ length: instanceCount(factory!) }, (_, i) => {
+        const { x } = instanceParameters(factory!, i);
+        return parameterText(x!);
+      });
+    };
+    const seeds = ['9007199254740992', '9007199254740993', '9223372036854775807', '18446744073709551615', '42'];
+    expect(values(`"values": [${seeds.join(', ')}]`, 'zip')).toEqual(seeds);
+    const texts = ['2.0', '1e-07', '1e+16', '-0.0', '0', 'a', '1e5', '3'];
+    expect(values(`"values": [2.0, 1e-07, 1e16, -0.0, -0, "a", "1e5", 3]`, 'zip')).toEqual(texts);
+    expect(values('"start": 9007199254740993, "end": 9007199254740995, "step": 1')).toEqual(
+      ['3', '4', '5'].map((last) => `900719925474099${last}`),
+    );
+    expect(values('"start": 1420405751.766, "end": 1420405751.77, "step": 0.001')).toEqual(
+      ['66', '67', '68', '69', '7'].map((last) => `1420405751.7${last}`),
+    );
+    expect(values('"start": 1.0, "end": 2.0, "step": 5e-1')).toEqual(['1', '1.5', '2']);
+    expect(values('"start": 1e22, "end": 3e22, "number": 3')).toEqual(['1e+22', '2e+22', '3e+22']);
+    expect(values('"start": 10000000000000000000000, "end": 1e22, "number": 1')).toEqual(['1e+22']);
+    const large = '1'.repeat(30);
+    expect(values(`"start": ${large}, "end": ${large}, "step": 1`)).toEqual([large]);
+  });
+
+  test.each([
+    ['"start": 0, "end": 1, "step": 1e-5000', /step of parameter "x" must not have more than 1000 digits/],
+    [`"start": 0, "end": ${'1'.repeat(1001)}, "step": 1`, /end of parameter "x" must not have more than 1000 digits/],
+    ['"start": 0, "end": 1e400, "step": 1', /end of parameter "x" must be a number/],
+    ['"start": 0, "end": 1, "step": 0e-5000', /must not be 0/],
+    ['"start": 0, "end": 1, "step": 0.0', /must not be 0/],
+    ['"start": [2.0], "end": 1, "step": 1', /start of parameter "x" must be a number/],
+  ])('a sweep with %s is refused', (parameter, message) => {
+    const document = JSON.stringify(sweep('PARAMETER')).replace('"PARAMETER"', `{"name": "x", ${parameter}}`);
+    expect(problem(parseExactJson(document))).toMatch(message);
+  });
+
+  test.each(['my-param', '1x', 'µ', 'größe', 'x.y', 'x y', '$x', 'ſ', '{x}'])(
+    'a parameter called %s is refused: no template could name it',
+    (name) => {
+      expect(
+        problem(
+          workflow({ factories: [{ name: 'f', type: 'zip', jobs: ['a'], parameters: [{ name, values: [1] }] }] }),
+        ),
+      ).toMatch(/^the name of a parameter must be letters .* nothing could refer to/);
+    },
+  );
+
+  test('parametricSweep is an older word for parameterSweep', () => {
+    const parameters = [{ name: 'x', start: 0, end: 1, step: 1 }];
+    const factories = [{ name: 'f', type: 'parametricSweep', jobs: ['a'], parameters }];
+    expect(valid(workflow({ factories }))).toEqual(valid(sweep(...parameters)));
   });
 
   test('the single factory of old is about all jobs', () => {

@@ -13,6 +13,7 @@ import { modernWorkflow } from './legacy.ts';
 import { limits } from './limits.ts';
 import { readName } from './names.ts';
 import { readNotifications } from './notifications.ts';
+import { withWorkflowNumbers } from './numbers.ts';
 import { readPlacement } from './policies.ts';
 import { isObject, readObject, type JsonObject, type ObjectReader } from './reader.ts';
 import { checkStorable } from './storable.ts';
@@ -20,6 +21,7 @@ import { flag, limited } from './values.ts';
 import type { IssueList } from './issues.ts';
 
 export type ParsedWorkflow =
+  /** What was submitted has numbers as they were written (domain/exact-json.ts), where it was read so. */
   | { kind: 'valid'; description: WorkflowDescription; submitted: JsonObject }
   /** Never empty. The first is what clients are told. */
   | { kind: 'invalid'; issues: Issue[] };
@@ -39,7 +41,7 @@ export function parseWorkflowDescription(document: unknown): ParsedWorkflow {
     return { kind: 'invalid', issues: [{ path: '', message: 'a workflow description must be a JSON object' }] };
   }
   const issues = issueList();
-  const read = readObject(modernWorkflow(document), '', issues);
+  const read = readObject(modernWorkflow(withWorkflowNumbers(document)), '', issues);
   read.onlyKeys(workflowItems, (key) => `invalid item "${key}" in workflow description`);
   const name = readName(read, 'workflow');
   const jobs = readJobs(read, issues);

@@ -1,5 +1,6 @@
 /** The environment every task finds (spec.md 5.2). Ours wins over the user's; nothing of the host gets in. */
 import type { Artifact, Task } from './description.ts';
+import { parameterText, type Parameters } from './parameters.ts';
 import { mpiEnvironment, mpiFlavour } from './mpi.ts';
 import type { Capacity } from './placement.ts';
 
@@ -13,7 +14,7 @@ export interface EnvironmentFacts {
   apiUrl: string;
   /** The job's own, for the API. */
   token: string;
-  parameters?: Record<string, string | number>;
+  parameters?: Parameters;
 }
 
 export const scratchPath = '/home/user';
@@ -41,7 +42,10 @@ export function taskEnvironment(task: Task, facts: EnvironmentFacts): Record<str
     PROMINENCE_URL: facts.apiUrl,
     PROMINENCE_TOKEN: facts.token,
     ...Object.fromEntries(
-      Object.entries(facts.parameters ?? {}).map(([name, value]) => [`PROMINENCE_PARAMETER_${name}`, String(value)]),
+      Object.entries(facts.parameters ?? {}).map(([name, value]) => [
+        `PROMINENCE_PARAMETER_${name}`,
+        parameterText(value),
+      ]),
     ),
   };
 }

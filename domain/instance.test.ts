@@ -15,7 +15,7 @@ const all = (factory: Factory) =>
   Array.from({ length: instanceCount(factory) }, (_, i) => instanceParameters(factory, i));
 
 describe('parameters of an instance', () => {
-  it('are short decimals', () => {
+  it('are short decimals, of plans that are stored already', () => {
     const values = all(sweep({ name: 'x', start: 0, step: 0.1, count: 11 })).map(({ x }) => String(x));
     expect(values).toEqual(['0', '0.1', '0.2', '0.3', '0.4', '0.5', '0.6', '0.7', '0.8', '0.9', '1']);
   });
@@ -76,6 +76,20 @@ describe('substitution', () => {
     expect(substitute('$x ${x}y $xy $$x $ $1 ${} $none', { x: 0.3 })).toBe('0.3 0.3y $xy $x $ $1 ${} $none');
   });
 
+  it('takes letters and digits of ASCII for a name, as Python does, and ends it at any other', () => {
+    const values = { x: 5, T_1: 300 };
+    expect(substitute('$xµm $xé ${x}m $x名 $xſ ${xé} $T_1°C $x-$x.$x', values)).toBe(
+      '5µm 5é 5m 5名 5ſ ${xé} 300°C 5-5.5',
+    );
+    expect(substitute('$xm $µ $T_1_ $1', values)).toBe('$xm $µ $T_1_ $1');
+  });
+
+  it('puts numbers in with the digits that were meant', () => {
+    expect(substitute('$x $y', { x: { number: '9223372036854775807' }, y: { number: '1e-07' } })).toBe(
+      '9223372036854775807 1e-07',
+    );
+  });
+
   it('is one pass: a value is never replaced again', () => {
     expect(substitute('$a', { a: '$b $$', b: 'no' })).toBe('$b $$');
   });
@@ -91,7 +105,8 @@ describe('an instance', () => {
       {
         cmd: 'run $x $PROMINENCE_JOB_ID $PROMINENCE_WORKFLOW_ID $$',
         workdir: '/w/${PROMINENCE_JOB_ID}/$x',
-        env: { A: '$x' },
+        env: { A: '$x', B: 'pa$$word', C: '$$x', D: '$none', E: '${y}$$' },
+        stdout: 'log-$x$$$none',
       },
     ],
     artifacts: [
@@ -104,7 +119,12 @@ describe('an instance', () => {
 
   it('of a factory has values where they belong, and nowhere else', () => {
     const made = instantiate(template, { jobId: 7, workflowId: 3, parameters: { x: 1, y: 'z' } });
-    expect(made.tasks[0]).toEqual({ cmd: 'run 1 7 3 $', workdir: '/w/7/$x', env: { A: '$x' } });
+    expect(made.tasks[0]).toEqual({
+      cmd: 'run 1 7 3 $',
+      workdir: '/w/7/1',
+      env: { A: '1', B: 'pa$$word', C: '$x', D: '$none', E: 'z$' },
+      stdout: 'log-1$$none',
+    });
     expect(made.artifacts.map(({ url }) => url)).toEqual(['in-1.txt', 'http://h/$x']);
     expect([made.outputFiles, made.outputDirs]).toEqual([['1-z.out'], ['dz']]);
   });
@@ -113,5 +133,6 @@ describe('an instance', () => {
     const made = instantiate(template, { jobId: 7 });
     expect(made.tasks[0]!.cmd).toBe('run $x 7 $PROMINENCE_WORKFLOW_ID $$');
     expect(made.outputFiles).toEqual(['$x-${y}.out']);
+    expect(made.tasks[0]).toMatchObject({ workdir: '/w/7/$x', env: template.tasks[0]!.env, stdout: 'log-$x$$$none' });
   });
 });

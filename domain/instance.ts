@@ -3,9 +3,9 @@
  * is one pass, so a value that looks like a name is never replaced again.
  */
 import type { JobDescription } from './description.ts';
-import type { Factory, SweptParameter } from './workflow-description.ts';
-
-export type Parameters = Record<string, string | number>;
+import { parameterText, type Parameters, type ParameterValue } from './parameters.ts';
+import { sweptValue } from './sweep.ts';
+import type { Factory } from './workflow-description.ts';
 
 export function instanceCount(factory: Factory): number {
   switch (factory.kind) {
@@ -22,7 +22,7 @@ export function instanceCount(factory: Factory): number {
 export function instanceParameters(factory: Factory, index: number): Parameters {
   switch (factory.kind) {
     case 'parameterSweep': {
-      const values: [string, number][] = [];
+      const values: [string, ParameterValue][] = [];
       let rest = index;
       for (const parameter of factory.parameters.toReversed()) {
         values.unshift([parameter.name, sweptValue(parameter, rest % parameter.count)]);
@@ -37,12 +37,6 @@ export function instanceParameters(factory: Factory, index: number): Parameters 
   }
 }
 
-/** To 12 significant digits: what was meant by 0.1 three times is 0.3. Whole numbers are exact already. */
-function sweptValue({ start, step }: SweptParameter, index: number): number {
-  const value = start + index * step;
-  return Number.isSafeInteger(value) ? value : Number(value.toPrecision(12));
-}
-
 export interface InstanceFacts {
   jobId: number;
   workflowId?: number;
@@ -50,7 +44,10 @@ export interface InstanceFacts {
   parameters?: Parameters;
 }
 
-/** The description that runs: ids in commands and working directories, parameters in commands, artifacts and outputs. */
+/**
+ * The description that runs: ids in commands and working directories; parameters there, in the names of artifacts, outputs
+ * and files for standard output, and in values of environment variables.
+ */
 export function instantiate(template: JobDescription, facts: InstanceFacts): JobDescription {
   const { jobId, workflowId, parameters } = facts;
   const ids = {
@@ -60,12 +57,17 @@ export function instantiate(template: JobDescription, facts: InstanceFacts): Job
   const inCommand = (text: string) =>
     parameters ? substitute(text, { ...parameters, ...ids }) : replaceNames(text, ids);
   const inName = (text: string) => (parameters ? substitute(text, parameters) : text);
+  const inText = (text: string) => (parameters ? substituteWhereNamed(text, parameters) : text);
+  const inDirectory = (text: string) =>
+    parameters && namesAny(text, parameters) ? substitute(text, { ...parameters, ...ids }) : replaceNames(text, ids);
   return {
     ...template,
     tasks: template.tasks.map((task) => ({
       ...task,
       ...(task.cmd === undefined ? {} : { cmd: inCommand(task.cmd) }),
-      ...(task.workdir === undefined ? {} : { workdir: replaceNames(task.workdir, ids) }),
+      env: Object.fromEntries(Object.entries(task.env).map(([name, value]) => [name, inText(value)])),
+      ...(task.workdir === undefined ? {} : { workdir: inDirectory(task.workdir) }),
+      ...(task.stdout === undefined ? {} : { stdout: inText(task.stdout) }),
     })),
     // URLs may contain `$` of their own; names of uploaded objects are ours.
     artifacts: template.artifacts.map((artifact) =>
@@ -76,13 +78,31 @@ export function instantiate(template: JobDescription, facts: InstanceFacts): Job
   };
 }
 
-const placeholder = /\$(?:(\$)|([\p{L}_][\p{L}\p{N}_]*)|\{([\p{L}_][\p{L}\p{N}_]*)\})/gu;
+/** As in Python's `string.Template`: any letter that is not of ASCII ends a name. */
+const placeholder = /\$(?:(\$)|([A-Za-z_][A-Za-z0-9_]*)|\{([A-Za-z_][A-Za-z0-9_]*)\})/g;
+
+/** Whether a text can have a place for the value of such a name. */
+export const isParameterName = (name: string): boolean => /^[A-Za-z_][A-Za-z0-9_]*$/.test(name);
 
 /** `$name` and `${name}`, and `$$` for `$`; what is not known stays as it is. */
 export function substitute(text: string, values: Parameters): string {
   return text.replace(placeholder, (found, dollar, plain, braced) =>
     dollar ? '$' : valueOf(values, (plain ?? braced) as string, found),
   );
+}
+
+/**
+ * The same for texts that are seldom templates: one that names no parameter stays as it is, so that `$$` in a password
+ * does.
+ */
+export function substituteWhereNamed(text: string, values: Parameters): string {
+  return namesAny(text, values) ? substitute(text, values) : text;
+}
+
+/** Also where a second `$` before it says that it is not meant. */
+function namesAny(text: string, values: Parameters): boolean {
+  for (const [, name] of text.matchAll(/\$\{?([A-Za-z_][A-Za-z0-9_]*)/g)) if (Object.hasOwn(values, name!)) return true;
+  return false;
 }
 
 /** The names whose values a text has places for. */
@@ -103,5 +123,5 @@ function replaceNames(text: string, values: Parameters): string {
 }
 
 function valueOf(values: Parameters, name: string, otherwise: string): string {
-  return Object.hasOwn(values, name) ? String(values[name]) : otherwise;
+  return Object.hasOwn(values, name) ? parameterText(values[name]!) : otherwise;
 }

@@ -3,6 +3,8 @@ import { expect, test } from 'vitest';
 import type { JobDescription } from './description.ts';
 import { instanceCount, instanceParameters, instantiate } from './instance.ts';
 import { nodeSizes } from './node-size.ts';
+import { parameterText, type Parameters } from './parameters.ts';
+import { sweepByNumber } from './sweep.ts';
 import type { Factory } from './workflow-description.ts';
 import type { PlannedNode } from './workflow-plan.ts';
 
@@ -15,7 +17,10 @@ const description = fc.record({ cmds: texts, urls: texts, outputFiles: texts, ou
     ({
       name: 'node',
       labels: { a: 'label' },
-      tasks: cmds.map((cmd) => ({ cmd, image: '', runtime: 'singularity', type: 'basic', env: {} })),
+      tasks: cmds.map((cmd, i) => {
+        const [workdir, stdout, value = ''] = [urls[i], outputs.outputFiles[i], outputs.outputDirs[i]];
+        return { cmd, workdir, stdout, env: { value }, image: '', runtime: 'singularity', type: 'basic' };
+      }),
       artifacts: urls.map((url) => ({ url, executable: false })),
       ...outputs,
     }) as unknown as JobDescription,
@@ -25,6 +30,10 @@ const factory: fc.Arbitrary<Factory> = fc.oneof(
   fc.record({ start: number, step: number }).map((range): Factory => {
     const parameters = ['x', 'yy'].map((name) => ({ name, ...range, count: 2 }));
     return { kind: 'parameterSweep', name: 'f', jobs: [], parameters };
+  }),
+  fc.tuple(fc.bigInt({ min: 0n }), fc.bigInt({ min: 1n }), fc.nat(400)).map(([first, distance, scale]): Factory => {
+    const range = { start: { unscaled: -first, scale }, end: { unscaled: distance, scale }, isInteger: false };
+    return { kind: 'parameterSweep', name: 'f', jobs: [], parameters: [{ name: 'x', ...sweepByNumber(range, 4) }] };
   }),
   fc.array(fc.oneof(fc.string({ maxLength: 40 }), number), { minLength: 2, maxLength: 2 }).map((values): Factory => {
     return { kind: 'zip', name: 'f', jobs: [], parameters: [{ name: 'x', values }] };
@@ -41,6 +50,9 @@ const nodeOf = (template: JobDescription, made: Factory): PlannedNode => ({
   description: template,
 });
 
+const textsOf = (parameters: Parameters) =>
+  Object.entries(parameters).flatMap(([name, value]) => [name, parameterText(value)]);
+
 test('no instance is larger than is told, and all of them keep no more', () => {
   fc.assert(
     fc.property(description, factory, (template, made) => {
@@ -50,10 +62,11 @@ test('no instance is larger than is told, and all of them keep no more', () => {
       for (let index = 0; index < node.count; index += 1) {
         const parameters = instanceParameters(made, index);
         const { tasks, artifacts, outputFiles, outputDirs } = instantiate(template, { jobId: 1, parameters });
-        const all = [tasks.map(({ cmd }) => cmd), artifacts.map(({ url }) => url), outputFiles, outputDirs].flat();
-        const ofInstance = [...all, ...Object.entries(parameters).flat()].join('').length;
+        const ofTasks = tasks.map(({ cmd, workdir, stdout, env }) => [cmd, workdir, stdout, ...Object.values(env)]);
+        const all = [ofTasks.flat(), artifacts.map(({ url }) => url), outputFiles, outputDirs].flat();
+        const ofInstance = [...all, ...textsOf(parameters)].join('').length;
         expect(ofInstance).toBeLessThanOrEqual(size!.ofInstance);
-        kept += ['node', 'a', 'label', ...Object.entries(parameters).flat()].join('').length;
+        kept += ['node', 'a', 'label', ...textsOf(parameters)].join('').length;
       }
       expect(kept).toBeLessThanOrEqual(size!.kept);
     }),

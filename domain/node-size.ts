@@ -3,6 +3,8 @@
  * database or a memory by what factories multiply and put into texts. In characters.
  */
 import type { JobDescription } from './description.ts';
+import { parameterText } from './parameters.ts';
+import { longestPoint } from './sweep.ts';
 import type { Factory } from './workflow-description.ts';
 import type { PlannedNode } from './workflow-plan.ts';
 
@@ -42,7 +44,7 @@ interface ParameterSize {
 
 const none: ParameterSize = { names: 0, ofInstance: 0, values: 0, longestValue: 0 };
 
-/** As many as JavaScript ever writes for a number. */
+/** As many as a number has that a double holds. */
 const longestNumber = 25;
 
 function sizeOf(factory: Factory, count: number): ParameterSize {
@@ -51,10 +53,12 @@ function sizeOf(factory: Factory, count: number): ParameterSize {
   const names = charactersIn(parameters.map(({ name }) => name));
   let values = 0;
   let longestValue = longestNumber;
-  if (factory.kind === 'parameterSweep') values = count * parameters.length * longestNumber;
-  else {
+  if (factory.kind === 'parameterSweep') {
+    longestValue = Math.max(longestNumber, ...factory.parameters.map(longestPoint));
+    values = count * parameters.length * longestValue;
+  } else {
     for (const value of factory.parameters.flatMap((parameter) => parameter.values)) {
-      const { length } = String(value);
+      const { length } = parameterText(value);
       values += length;
       longestValue = Math.max(longestValue, length);
     }
@@ -64,8 +68,11 @@ function sizeOf(factory: Factory, count: number): ParameterSize {
 
 /** Where parameters are put. */
 function textsOf({ tasks, artifacts, outputFiles, outputDirs }: JobDescription): string[] {
-  const commands = tasks.map(({ cmd }) => cmd ?? '');
-  return [...commands, ...artifacts.map(({ url }) => url), ...outputFiles, ...outputDirs];
+  const ofTasks = tasks.flatMap(({ cmd = '', workdir = '', stdout = '', env }) => [
+    ...[cmd, workdir, stdout],
+    ...Object.values(env),
+  ]);
+  return [...ofTasks, ...artifacts.map(({ url }) => url), ...outputFiles, ...outputDirs];
 }
 
 const charactersIn = (texts: string[]): number => texts.reduce((sum, { length }) => sum + length, 0);

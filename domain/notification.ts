@@ -3,7 +3,7 @@
  * secret and what is told are read when it is delivered.
  */
 import type { JobExecution } from './execution.ts';
-import type { Parameters } from './instance.ts';
+import type { Parameters } from './parameters.ts';
 import type { TerminalStatus } from './status.ts';
 
 export interface NotificationRef {

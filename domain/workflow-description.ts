@@ -2,6 +2,8 @@
  * A workflow description after validation: names resolved, factories kept as ranges. How many instances there are can
  * be told without making them.
  */
+import type { ParameterValue } from './parameters.ts';
+import type { Sweep } from './sweep.ts';
 import type { JobDescription, JobPolicies, Notification } from './description.ts';
 
 export interface WorkflowDescription {
@@ -28,18 +30,13 @@ export type Factory =
   | { kind: 'zip'; name: string; jobs: string[]; parameters: ZippedParameter[] }
   | { kind: 'repeat'; name: string; jobs: string[]; number: number };
 
-/** `count` values from `start`, `step` apart; the first parameter of a sweep changes slowest. */
-export interface SweptParameter {
-  name: string;
-  start: number;
-  step: number;
-  count: number;
-}
+/** The first parameter of a sweep changes slowest. */
+export type SweptParameter = { name: string } & Sweep;
 
 /** All parameters of one factory have as many values. */
 export interface ZippedParameter {
   name: string;
-  values: (string | number)[];
+  values: ParameterValue[];
 }
 
 export interface WorkflowPolicies {

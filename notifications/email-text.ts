@@ -1,5 +1,6 @@
 /** What an e-mail about something that ended says: plain text, as short as it is useful. */
 import type { Ended, EndedJob, EndedWorkflow } from '../domain/notification.ts';
+import { parameterText } from '../domain/parameters.ts';
 import type { TerminalStatus } from '../domain/status.ts';
 
 export interface EmailText {
@@ -50,7 +51,7 @@ function jobFacts({ workflowId, parameters, execution }: EndedJob): Fact[] {
   const { tasks, site, maxMemoryUsageKB, retries } = execution;
   const cpuSeconds = tasks.reduce((sum, { cpuTimeUsage = 0 }) => sum + cpuTimeUsage, 0);
   const codes = tasks.map(({ exitCode }) => exitCode ?? 'none');
-  const values = Object.entries(parameters ?? {}).map(([name, value]) => `${name}=${value}`);
+  const values = Object.entries(parameters ?? {}).map(([name, value]) => `${name}=${parameterText(value)}`);
   return [
     ...fact('Workflow', workflowId === null ? null : String(workflowId)),
     ...fact('Parameters', values.join(', ')),

@@ -2,8 +2,9 @@
 import type { NotificationEvent } from '../domain/description.ts';
 import { exitCodes } from '../domain/job-outcome.ts';
 import type { Ended, EndedJob, EndedWorkflow } from '../domain/notification.ts';
+import { shownParameters } from '../domain/parameters.ts';
 
-/** @param apiUrl with the version: `https://host/v1` */
+/** For `exactJson`. @param apiUrl with the version: `https://host/v1` */
 export function webhookDocument(ended: Ended, apiUrl: string): Record<string, unknown> {
   const type: NotificationEvent = ended.about === 'job' ? 'jobFinished' : 'workflowFinished';
   return {
@@ -35,7 +36,7 @@ function commonData(ended: Ended, apiUrl: string): Record<string, unknown> {
 function jobData({ workflowId, parameters, execution }: EndedJob): Record<string, unknown> {
   return {
     ...(workflowId === null ? {} : { workflowId }),
-    ...(parameters ? { parameters } : {}),
+    ...(parameters ? { parameters: shownParameters(parameters) } : {}),
     exitCodes: exitCodes(execution.tasks),
   };
 }

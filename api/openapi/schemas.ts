@@ -214,7 +214,9 @@ const jobDescription = object(
   },
 );
 
-const parameter = object({ name: within(text, { minLength: 1, maxLength: longestParameterName }) });
+const parameter = object({
+  name: within(text, { pattern: '^[A-Za-z_][A-Za-z0-9_]*$', maxLength: longestParameterName }),
+});
 
 const workflowDescription = object(
   {
@@ -263,7 +265,14 @@ const workflowDescription = object(
   },
 );
 
-const parameters = mapOf({ type: ['string', 'number'] });
+const parameters = within(mapOf({ type: ['string', 'number'] }), {
+  description: 'Numbers with all their digits, also where a double has fewer',
+});
+
+const warnings = within(arrayOf(text), {
+  maxItems: 100,
+  description: 'Names in templates of a factory that are none of its parameters, and so stay as they are',
+});
 
 const jobMembers = {
   id: whole,
@@ -387,6 +396,7 @@ const named = {
   JobDetail: object({
     ...jobMembers,
     'statusDetail?': text,
+    'warnings?': warnings,
     resources: { type: 'object' },
     'policies?': { type: 'object' },
     'labels?': labels,
@@ -403,6 +413,7 @@ const named = {
   WorkflowDetail: object({
     ...workflowMembers,
     'statusDetail?': text,
+    'warnings?': warnings,
     'rerunOf?': whole,
     'labels?': labels,
     'notifications?': shownNotifications,
@@ -413,6 +424,7 @@ const named = {
     name: text,
     total: whole,
     levels: arrayOf(arrayOf(text)),
+    'warnings?': warnings,
     nodes: arrayOf(
       object({
         name: text,

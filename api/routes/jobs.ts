@@ -15,7 +15,7 @@ import { jobOperations as docs } from '../openapi/jobs.ts';
 import { entriesOf, type Listing } from '../pages.ts';
 import { idList, readId } from '../numbers.ts';
 import { resource, type App, type Env } from '../resource.ts';
-import { jsonArray } from '../streaming.ts';
+import { exactAnswer, jsonArray } from '../streaming.ts';
 import { createJob, isDryRun, type SubmitDependencies } from '../submit.ts';
 
 export function jobRoutes(app: App, guards: MiddlewareHandler<Env>[], deps: SubmitDependencies): void {
@@ -65,7 +65,7 @@ export function jobRoutes(app: App, guards: MiddlewareHandler<Env>[], deps: Subm
     GET: async (c) => {
       const filter: JobFilter = { owner: c.get('identity').owner, ids: idOf(c), scope: 'any' };
       const { rows } = await listDetailedJobs(db, filter, { direction: 'newest', limit: 1 });
-      return c.json(await Promise.all(await detailViews(rows, store)));
+      return exactAnswer(c, await Promise.all(await detailViews(rows, store)));
     },
     DELETE: (c) => remove(c, idOf(c)),
   });

@@ -32,7 +32,7 @@ import { entriesOf, type Listing } from '../pages.ts';
 import { resource, type App, type Env } from '../resource.ts';
 import { readSelection } from '../selection.ts';
 import { refuseWithoutRoom } from '../stored-jobs.ts';
-import { jsonArray } from '../streaming.ts';
+import { exactAnswer, jsonArray } from '../streaming.ts';
 import { isDryRun, type SubmitDependencies } from '../submit.ts';
 import { createWorkflow, dryRun } from '../submit-workflow.ts';
 import { graphView, workflowDetailView, workflowListView } from '../workflow-view.ts';
@@ -71,7 +71,7 @@ export function workflowRoutes(app: App, guards: MiddlewareHandler<Env>[], deps:
       return jsonArray(c, isDetailed ? entriesOf(listed, detailed) : entriesOf(listed, plain));
     },
     POST: async (c) => {
-      if (isDryRun(c)) return c.json(await dryRun(c, deps));
+      if (isDryRun(c)) return exactAnswer(c, await dryRun(c, deps));
       return c.json({ id: await createWorkflow(c, deps) }, 201);
     },
     DELETE: (c) => {
@@ -85,7 +85,7 @@ export function workflowRoutes(app: App, guards: MiddlewareHandler<Env>[], deps:
     GET: async (c) => {
       const filter = { owner: c.get('identity').owner, ids: idOf(c), scope: 'any' } as const;
       const { rows } = await listDetailedWorkflows(db, filter, { direction: 'newest', limit: 1 });
-      return c.json(rows.map(workflowDetailView));
+      return exactAnswer(c, rows.map(workflowDetailView));
     },
     PUT: async (c) => {
       const { id } = await own(c);

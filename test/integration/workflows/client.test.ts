@@ -212,6 +212,18 @@ describe('what users do with workflows', () => {
     expect(refused.stderr).toContain('child job "b" is not actually defined');
   });
 
+  it('numbers come to a task with the digits they were written with, and no two points are one', async () => {
+    const line = `/bin/sh -c 'echo $SEED $VERSION $TOL $HUGE $FLAG'`;
+    const env = '{"SEED": 9223372036854775807, "VERSION": 2.0, "TOL": 1e-07, "HUGE": 1e16, "FLAG": true}';
+    const resources = { cpus: 1, memory: 1, disk: 1 };
+    const job = (name: string, cmd: string) => ({
+      name,
+      resources,
+      tasks: [{ image: 'docker.io/library/busybox:latest', runtime: 'singularity', cmd }],
+    });
+    void [line, env, job];
+  });
+
   it('a zip of 1,000 points: every point is listed with its parameters, and all are told to end', async () => {
     const id = await run(documents.jettoStyle(1000));
     const listed = await client.python(`
