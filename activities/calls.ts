@@ -11,9 +11,10 @@ import { taskOfLaunch } from '../domain/launch.ts';
 import type { RunRef } from '../domain/runs.ts';
 import { HostError } from '../hosts/host.ts';
 import { snapshotKey } from '../storage/keys.ts';
+import { DescriptionError } from './description-error.ts';
 import { guarded, imageOfTask, tokenSubject, type HostDependencies } from './host.ts';
 import { ImageMissing } from './images.ts';
-import { scratchBinds, taskLaunch } from './launch.ts';
+import { refuseTooLong, scratchBinds, taskLaunch } from './launch.ts';
 
 /** On the machines' queue. */
 export interface CallActivities {
@@ -67,9 +68,7 @@ export function createCallActivities(deps: HostDependencies): CallActivities {
         const taskIndex = taskOfLaunch(launch);
         const fileSha256 = await imageFile(run, refOf(call), taskIndex);
         const token = await deps.jobToken(tokenSubject(job, call.attempt), limitSeconds);
-        isClaimed = await claimCall(db, call.id);
-        if (!isClaimed) throw new AlreadyBegun();
-        return {
+        const launched = {
           ...taskLaunch(withoutCommand(job.description, taskIndex), {
             jobId: job.id,
             taskIndex,
@@ -90,6 +89,10 @@ export function createCallActivities(deps: HostDependencies): CallActivities {
           argv,
           workdir: scratchPath,
         };
+        refuseTooLong(launched);
+        isClaimed = await claimCall(db, call.id);
+        if (!isClaimed) throw new AlreadyBegun();
+        return launched;
       },
       async onOutput(bytes: Buffer) {
         if (bytes.length <= bytesLeft) {
@@ -118,6 +121,7 @@ export function createCallActivities(deps: HostDependencies): CallActivities {
       if (error instanceof AlreadyBegun) {
         return { kind: 'broken', detail: 'the worker that ran the command was lost' };
       }
+      if (error instanceof DescriptionError) return { kind: 'refused', detail: error.message };
       if (unwanted.signal.aborted) return { kind: 'broken', detail: 'nobody waits for it' };
       if (isClaimed && error instanceof HostError) return { kind: 'broken', detail: error.message };
       throw error;

@@ -3,6 +3,7 @@ import { MockActivityEnvironment } from '@temporalio/testing';
 import { DefaultLogger } from '@temporalio/worker';
 import { DrizzleQueryError } from 'drizzle-orm';
 import { expect, it } from 'vitest';
+import { DescriptionError } from './description-error.ts';
 import { HostError } from '../hosts/host.ts';
 import { StorageError } from '../storage/errors.ts';
 import { guarded } from './host.ts';
@@ -61,4 +62,10 @@ it('is not final when its own worker goes away', async () => {
     }),
   );
   await expect(running).rejects.toThrow(HostError);
+});
+
+it('does not try again what fails for the description alone', async () => {
+  const { number, error } = await attempts(() => new DescriptionError('cmd ends inside a quotation'));
+  expect(number).toBe(1);
+  expect((error as ApplicationFailure).message).toBe('cmd ends inside a quotation');
 });

@@ -31,6 +31,7 @@ import { outputKey } from '../storage/keys.ts';
 import type { Sealing } from '../secrets/sealing.ts';
 import { StorageError } from '../storage/errors.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
+import { byDescription, DescriptionError } from './description-error.ts';
 import { ImageMissing, imageRequest, objectKey } from './images.ts';
 import { preparation, scratchBinds, taskLaunch } from './launch.ts';
 import { Troubles } from './troubles.ts';
@@ -103,7 +104,7 @@ export function createHostActivities(deps: HostDependencies): HostActivities {
             const path = stored[index];
             if (path !== undefined) return { stored: path, filename: path.split('/').pop()!, executable };
             const key = keys[index];
-            const filename = key?.split('/').pop() ?? fileNameOf(url);
+            const filename = key?.split('/').pop() ?? byDescription(() => fileNameOf(url));
             if (key === undefined) return { url, filename, executable };
             const sha256 = checksums.get(key);
             return {
@@ -342,7 +343,7 @@ export async function requireCurrent(db: Database, ref: AttemptRef): Promise<Run
 const storeIsAway = (detail: string) => ApplicationFailure.retryable(detail, 'StoreIsAway');
 
 /**
- * Heartbeats while working. A host out of reach is tried for ever (its follower decides when it is lost), our database too
+ * Heartbeats while working. What can't be done for the description alone is not tried again. A host out of reach is tried for ever (its follower decides when it is lost), our database too
  * (nothing can be decided without it), the object store for as long as we are patient, anything else not. What our own
  * end or the caller's cancels is no failure of the work.
  */
@@ -364,6 +365,7 @@ export async function guarded<T>(work: (troubles: Troubles) => Promise<T>): Prom
 }
 
 function mayBeTriedAgain(error: unknown, troubles: Troubles): boolean {
+  if (error instanceof DescriptionError) return false;
   // It says itself whether it may.
   if (error instanceof ApplicationFailure) return true;
   if (error instanceof HostError && error.code !== 'aborted') return true;
@@ -375,9 +377,11 @@ function mayBeTriedAgain(error: unknown, troubles: Troubles): boolean {
 
 /** For the user: a query of ours that failed is none of their business, but why it did is. */
 const wordsOf = (error: unknown): string =>
-  String(error instanceof DrizzleQueryError && error.cause ? error.cause : error);
+  error instanceof DescriptionError
+    ? error.message
+    : String(error instanceof DrizzleQueryError && error.cause ? error.cause : error);
 
-/** The last part of a URL's path, where it can be a file's name. */
+/** The last part of a URL's path, where it can be a file's name. @throws Error for what is no URL */
 function fileNameOf(url: string): string {
   const name = decode(new URL(url).pathname.split('/').pop() ?? '');
   return name === '' || name === '.' || name === '..' || /[/\0]/.test(name) ? 'artifact' : name;

@@ -6,6 +6,7 @@ import { imageInStorage, inMount } from '../domain/storage.ts';
 import { groupObject, imageObject, type ObjectName } from '../descriptions/object-names.ts';
 import type { ImageRequest } from '../hosts/machine.ts';
 import { uploadKey } from '../storage/keys.ts';
+import { byDescription } from './description-error.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 
 export interface ImageContext {
@@ -28,7 +29,7 @@ export async function imageRequest(
   // The other runtime's file of the same image is another entry.
   const key = (...parts: string[]) => hash(...parts, ...(runtime === 'udocker' ? [runtime] : []));
   if (/^https?:\/\//.test(image)) {
-    const archive = isArchive(new URL(image).pathname);
+    const archive = isArchive(byDescription(() => new URL(image)).pathname);
     return { runtime, imageKey: key('url', image), source: { kind: 'download', url: image, archive, ...sha256 } };
   }
   const inStorage = imageInStorage(image, mounted?.storage);

@@ -1,5 +1,6 @@
 /** Turns a task of a description into what a machine is told to start. */
-import { splitCommandLine } from '../domain/command-line.ts';
+import { shortened } from '../descriptions/issues.ts';
+import { sizeOfText, tooLongToLaunch } from '../descriptions/launch-size.ts';
 import type { JobDescription, Task } from '../domain/description.ts';
 import {
   scratchFiles,
@@ -9,10 +10,11 @@ import {
   type EnvironmentFacts,
 } from '../domain/environment.ts';
 import type { Capacity } from '../domain/placement.ts';
-import { mpiCommand, mpiFlavour } from '../domain/mpi.ts';
 import { launchIndex } from '../domain/launch.ts';
 import { seenFolder } from '../domain/storage.ts';
+import { taskWords } from '../domain/task-command.ts';
 import type { Bind, RunPreparation, TaskLaunch } from '../hosts/machine.ts';
+import { byDescription, DescriptionError } from './description-error.ts';
 
 export interface LaunchFacts {
   jobId: number;
@@ -30,7 +32,21 @@ export interface LaunchFacts {
   instance: Pick<EnvironmentFacts, 'workflowId' | 'parameters'>;
 }
 
+/** @throws DescriptionError when the task can't be started anywhere */
 export function taskLaunch(description: JobDescription, facts: LaunchFacts): TaskLaunch {
+  const launch = byDescription(() => describedLaunch(description, facts));
+  refuseTooLong(launch);
+  return launch;
+}
+
+/** @throws DescriptionError for more than a program can be given */
+export function refuseTooLong({ env, argv = [] }: Pick<TaskLaunch, 'env' | 'argv'>): void {
+  const variables = Object.entries(env).map(([name, value]) => ({ name, size: sizeOfText(`${name}=${value}`) }));
+  const tooLong = tooLongToLaunch({ variables, words: argv.map(sizeOfText) });
+  if (tooLong) throw new DescriptionError(tooLong);
+}
+
+function describedLaunch(description: JobDescription, facts: LaunchFacts): TaskLaunch {
   const task = description.tasks[facts.taskIndex]!;
   const { jobId, taskIndex, size, apiUrl, token } = facts;
   const env = taskEnvironment(task, {
@@ -85,8 +101,10 @@ export function preparation(description: JobDescription): RunPreparation {
 }
 
 function commandOf(task: Task, cpus: number, names: string[]): { argv?: string[] } {
-  const mpi = mpiFlavour(task);
-  if (mpi) return { argv: mpiCommand(task, mpi, cpus, names) };
-  if (task.cmd === undefined || task.cmd.trim() === '') return {};
-  return { argv: splitCommandLine(task.cmd) };
+  try {
+    const argv = taskWords(task, cpus, names);
+    return argv ? { argv } : {};
+  } catch {
+    throw new DescriptionError(`cmd ends inside a quotation or after a backslash: ${shortened(task.cmd ?? '')}`);
+  }
 }

@@ -11,7 +11,8 @@ import { wrongInstanceFile } from './instance-files.ts';
 import { limits } from './limits.ts';
 import { isPrivateAddress } from './private-address.ts';
 import { planWorkflow } from '../domain/workflow-plan.ts';
-import type { WorkflowDescription } from '../domain/workflow-description.ts';
+import type { Factory, WorkflowDescription } from '../domain/workflow-description.ts';
+import { unlaunchable } from './launchable.ts';
 import { tooLarge } from './workflow-size.ts';
 
 /** What an installation may or may not be set up for. */
@@ -139,8 +140,12 @@ const refusals: Refusal<JobDescription>[] = [
 ];
 
 /** A sentence for the user, or undefined when everything asked for can be done. */
-export function unsupportedReason(description: JobDescription, given: Circumstances): string | undefined {
-  return refusals.find(({ asked }) => asked(description, given))?.sentence;
+export function unsupportedReason(
+  description: JobDescription,
+  given: Circumstances,
+  factory?: Factory,
+): string | undefined {
+  return refusals.find(({ asked }) => asked(description, given))?.sentence ?? unlaunchable(description, factory);
 }
 
 /** The same for a workflow and all its jobs; tells which job. */
@@ -148,8 +153,8 @@ export function unsupportedInWorkflow(workflow: WorkflowDescription, given: Circ
   const plan = planWorkflow(workflow);
   const size = tooLarge(plan, given.mostJobs);
   if (size) return size;
-  for (const { name, description } of plan.nodes) {
-    const reason = unsupportedReason(description, given);
+  for (const { name, description, factory } of plan.nodes) {
+    const reason = unsupportedReason(description, given, factory);
     if (reason) return `${reason} (job "${name}")`;
   }
   return wrongInstanceFile(plan.nodes) ?? notificationRefusals.find(({ asked }) => asked(workflow, given))?.sentence;

@@ -107,12 +107,17 @@ function namesAny(text: string, values: Parameters): boolean {
 
 /** The names whose values a text has places for. */
 export function namesIn(text: string): ReadonlySet<string> {
-  const names = new Set<string>();
+  return new Set(placesIn(text).keys());
+}
+
+/** The same with how many places there are for each. */
+export function placesIn(text: string): ReadonlyMap<string, number> {
+  const places = new Map<string, number>();
   for (const [, , plain, braced] of text.matchAll(placeholder)) {
     const name = plain ?? braced;
-    if (name !== undefined) names.add(name);
+    if (name !== undefined) places.set(name, (places.get(name) ?? 0) + 1);
   }
-  return names;
+  return places;
 }
 
 /** The same without `$$`, which shells read as their own process id. */
