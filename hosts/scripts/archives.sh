@@ -60,34 +60,39 @@ unpack_layout() {
   done
 }
 
-# find_unusual FOLDER: of the parts of an image that Apptainer has just used, tells what it does not look at, or tells badly:
+# find_unusual FOLDER...: of the parts of an image that Apptainer has just used, wherever its version keeps them, tells what it does not look at, or tells badly:
 # a layer compressed in ways that the specification of images does not know, and another kind of machine. Fails when there
 # is nothing to tell.
 find_unusual() {
-  for part in "$1"/*; do
-    [ -f "$part" ] || continue
-    packed=$(packing "$part")
-    case $packed in
-      xz | bzip2)
-        echo "a layer of the image is compressed with $packed: only gzip and zstd are taken, or none"
-        return 0
-        ;;
-      '') ;;
-      *) continue ;;
-    esac
-    [ "$(stat -c %s "$part")" -le 4194304 ] && [ "$(head -c 1 "$part")" = '{' ] && grep -q '"diff_ids"' "$part" || continue
-    made=$(tr -d ' \t\r\n' <"$part" | grep -o '"architecture":"[^"]*"' | cut -d '"' -f 4)
-    case $(uname -m) in
-      x86_64) wanted='amd64 x86_64 386' ;;
-      aarch64) wanted='arm64 aarch64' ;;
-      armv7l) wanted=arm ;;
-      i686) wanted=386 ;;
-      *) wanted=$(uname -m) ;;
-    esac
-    # A label may be called so as well; it is enough if one of them fits.
-    fits=${made:+no}
-    for each in $made; do case " $wanted " in *" $each "*) fits= ;; esac; done
-    [ -z "$fits" ] || { echo "the image is made for linux/$(echo $made | tr -cd 'A-Za-z0-9_ ' | head -c 40), and this machine is linux/${wanted%% *}"; return 0; }
+  for folder in "$@"; do
+    for part in "$folder"/*; do
+      [ -f "$part" ] && is_unusual "$part" && return 0
+    done
   done
   return 1
+}
+
+is_unusual() { # FILE
+  packed=$(packing "$1")
+  case $packed in
+    xz | bzip2)
+      echo "a layer of the image is compressed with $packed: only gzip and zstd are taken, or none"
+      return 0
+      ;;
+    '') ;;
+    *) return 1 ;;
+  esac
+  [ "$(stat -c %s "$1")" -le 4194304 ] && [ "$(head -c 1 "$1" | tr -d '\0')" = '{' ] && grep -q '"diff_ids"' "$1" || return 1
+  made=$(tr -d ' \t\r\n' <"$1" | grep -o '"architecture":"[^"]*"' | cut -d '"' -f 4 | tr -cd 'A-Za-z0-9_\n')
+  case $(uname -m) in
+    x86_64) wanted='amd64 x86_64 386' ;;
+    aarch64) wanted='arm64 aarch64' ;;
+    armv7l) wanted=arm ;;
+    i686) wanted=386 ;;
+    *) wanted=$(uname -m) ;;
+  esac
+  [ -n "$made" ] || return 1
+  # A label may be called so as well; it is enough if one of them fits.
+  for each in $made; do case " $wanted " in *" $each "*) return 1 ;; esac; done
+  echo "the image is made for linux/$(echo "$made" | head -n 1 | head -c 40), and this machine is linux/${wanted%% *}"
 }

@@ -168,7 +168,7 @@ build() { # SOURCE
   [ "$insecure" = 0 ] || set -- --no-https "$@"
   "$runtime" -s build "$@" </dev/null >&2
   problem=$?
-  unusual=$(find_unusual "$work/cache/blob/blobs/sha256") && fail invalid "$unusual"
+  unusual=$(find_unusual "$work"/cache/cache/blob/blobs/sha256 "$work"/cache/blob/blobs/sha256) && fail invalid "$unusual"
   [ "$problem" = 0 ] || fail build "$problem"
 }
 

@@ -232,16 +232,18 @@ export function describeImageContent(name: string, runtime: ContainerRuntime, op
       expect(await transport.shell('find . -name "escaped*" -not -path "*/podman/*" -not -path "*/images/*"')).toBe('');
     });
 
-    it('gives the rights of no other account, and no devices', async () => {
-      const device = { name: 'data/device', type: 'character-device' as const, devmajor: 1, devminor: 3 };
-      const made = await layered([folder('data'), file('data/suid', 's', 0o6755), device]);
-      const line = 'stat -c "%a %F" /data/suid; test -c /data/device || echo none';
-      if (name === 'apptainer') return;
-      expect(await says(archive(await dockerArchive([made])), line)).toBe('755 regular file\nnone\n');
-    });
+    // Apptainer mounts images without such rights, and makes a plain file of a device.
+    if (name !== 'apptainer')
+      it('gives the rights of no other account, and no devices', async () => {
+        const device = { name: 'data/device', type: 'character-device' as const, devmajor: 1, devminor: 3 };
+        const made = await layered([folder('data'), file('data/suid', 's', 0o6755), device]);
+        const line = 'stat -c "%a %F" /data/suid; test -c /data/device || echo none';
+        expect(await says(archive(await dockerArchive([made])), line)).toBe('755 regular file\nnone\n');
+      });
 
     it('takes nothing for what it is not, whoever gives it', async () => {
-      const good = registryContent(await layered([folder('data'), file('data/good', '1')]));
+      const plain = await layer([folder('data'), file('data/good', 'good-content')], 'none');
+      const good = registryContent(image([base, plain]));
       const evil = registryContent(await layered([folder('data'), file('data/evil', '1')]));
       const honest = await startMadeRegistry();
       try {
@@ -259,7 +261,9 @@ export function describeImageContent(name: string, runtime: ContainerRuntime, op
         for (const [index, digest] of [...good.blobs.keys()].entries()) {
           const repository = `evil/blob${index}`;
           registry.put(repository, good);
-          const lie = Buffer.alloc(good.blobs.get(digest)!.length, evil.blobs.get([...evil.blobs.keys()][index]!));
+          const told = good.blobs.get(digest)!.toString('latin1');
+          const lie = Buffer.from(told.replace('good-content', 'evil-content').replace('=made', '=evil'), 'latin1');
+          if (digestOf(lie) === digest) continue;
           registry.content.set(`blobs/${digest}`, { body: lie, digest });
           await expect(
             pull(fromRegistry(`${registry.host}/${repository}@${digestOf(good.manifest)}`)),
@@ -278,7 +282,7 @@ export function describeImageContent(name: string, runtime: ContainerRuntime, op
         registry.put('evil/image', { manifest: list, mediaType: indexType, blobs: new Map() }, 'list');
         await expect(pull(fromRegistry(`${registry.host}/evil/image:list`))).rejects.toThrow();
         // Nobody who uses that digest gets anything else.
-        expect(await says(fromRegistry(pinned), look)).toBe('./;./good 1;');
+        expect(await says(fromRegistry(pinned), look)).toBe('./;./good good-content;');
       } finally {
         await honest.close();
       }
