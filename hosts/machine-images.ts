@@ -62,11 +62,17 @@ export async function pullImage(
   };
 }
 
-export type ImageForm = 'sif' | Exclude<RuntimeProgram, 'apptainer'>;
+type ImageForm = 'sif' | Exclude<RuntimeProgram, 'apptainer'>;
 
 /** What the files of a program in the cache are called at their end. */
-export function imageForm(program: RuntimeProgram): ImageForm {
+function imageForm(program: RuntimeProgram): ImageForm {
   return program === 'apptainer' ? 'sif' : program;
+}
+
+/** The name of a pulled image in the cache and in runs. */
+export function imageFile(fileSha256: string, program: RuntimeProgram): string {
+  if (!isSha256(fileSha256)) throw new Error(`not a name of an image: ${JSON.stringify(fileSha256)}`);
+  return `${fileSha256}.${imageForm(program)}`;
 }
 
 function describe({ source }: ImageRequest, form: ImageForm, digest: string | undefined): string[] {

@@ -57,8 +57,9 @@ export function describeImageContent(name: string, runtime: ContainerRuntime, op
     const says = async (source: ImageSource, line: string) => {
       const run = newRun();
       await transport.machine.startTask(run, launchOf(await pull(source), sh(line), { runtime }));
-      await resultOf(watch, run);
+      const { exitCode } = await resultOf(watch, run);
       const said = await output(watch, run);
+      if (exitCode !== 0) throw new Error(`it ended with ${exitCode}: ${await output(watch, run, 'stderr')}`);
       await watch.remove([run]);
       return said;
     };
