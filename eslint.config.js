@@ -7,13 +7,14 @@ const may = {
   descriptions: ['domain'],
   scheduler: ['domain', 'db', 'storage'],
   db: ['domain'],
-  hosts: ['domain'],
+  hosts: ['domain', 'outbound'],
+  outbound: [],
   storage: ['domain'],
   secrets: ['domain'],
   temporal: ['domain', 'secrets'],
-  notifications: ['domain'],
-  activities: ['domain', 'descriptions', 'db', 'hosts', 'notifications', 'secrets', 'storage', 'scheduler'],
-  api: ['domain', 'descriptions', 'db', 'secrets', 'storage', 'config', 'temporal'],
+  notifications: ['domain', 'outbound'],
+  activities: ['domain', 'descriptions', 'db', 'hosts', 'notifications', 'outbound', 'secrets', 'storage', 'scheduler'],
+  api: ['domain', 'descriptions', 'db', 'outbound', 'secrets', 'storage', 'config', 'temporal'],
   workers: [
     'domain',
     'activities',
@@ -22,6 +23,7 @@ const may = {
     'descriptions',
     'hosts',
     'notifications',
+    'outbound',
     'scheduler',
     'secrets',
     'storage',
@@ -36,6 +38,7 @@ const folders = [
   'db',
   'hosts',
   'notifications',
+  'outbound',
   'secrets',
   'storage',
   'temporal',
@@ -121,7 +124,7 @@ export default tseslint.config(
   // Only the composition roots and configuration read the environment.
   {
     files: [
-      '{domain,workflows,descriptions,db,hosts,notifications,secrets,storage,temporal,activities,scheduler,api}/**/*.ts',
+      '{domain,workflows,descriptions,db,hosts,notifications,outbound,secrets,storage,temporal,activities,scheduler,api}/**/*.ts',
     ],
     ignores: ['**/*.test.ts', 'api/server.ts'],
     rules: {

@@ -128,6 +128,8 @@ const issuer = v.strictObject({
   /** Put before the names of its users, and of their groups. Where there are several issuers, it tells users apart. */
   ownerPrefix: v.optional(text),
   groupPrefix: v.optional(text),
+  /** Servers (host or host:port) that it names endpoints at, besides its own, though their addresses are not public. */
+  privateHosts: v.optional(v.array(text)),
   /** Virtual organisation to entitlements: users must hold all of one organisation. Absent: everybody may come. */
   requiredEntitlements: v.optional(v.record(v.string(), v.array(text))),
 });
@@ -265,10 +267,17 @@ const sections = v.strictObject({
       machineLostAfterSeconds: v.optional(positive, 300),
       killGraceSeconds: v.optional(positive, 10),
       imageCacheGb: v.optional(positive, 20),
+      /** What one image may have unpacked; larger ones fail the job. */
+      imageUnpackedGb: v.optional(positive, 50),
       /** A tag pulled longer ago is resolved again before use. */
       imageRefreshMinutes: v.optional(v.pipe(v.number(), v.minValue(0)), 60),
       /** Registries (host:port) to be spoken to without TLS. */
       insecureRegistries: v.optional(v.array(v.string()), []),
+      /**
+       * Servers (host or host:port) that our own processes may ask although their addresses are not public: registries,
+       * servers of artifacts. Insecure registries and the object store are known.
+       */
+      privateHosts: v.optional(v.array(text), []),
       /** Folders of the machines that jobs may take images from by absolute path (CVMFS, a shared file system). */
       imageDirectories: v.optional(v.array(v.pipe(v.string(), v.regex(/^\/.*[^/]$/, 'must be an absolute path'))), []),
       /** Where storage of the type b2drop is found: the WebDAV address of its Nextcloud. */

@@ -336,6 +336,7 @@ describe('prominence.example.yaml', () => {
     expect(example.execution).toEqual({
       ...defaults.execution,
       insecureRegistries: expect.any(Array),
+      privateHosts: expect.any(Array),
       imageDirectories: ['/cvmfs'],
     });
     expect(example.temporal).toEqual({ ...defaults.temporal, uiOrigin: expect.any(String) });

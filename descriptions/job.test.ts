@@ -325,3 +325,23 @@ describe('what can not be honoured yet', () => {
     expect(unsupportedReason(valid(job(changes)), bare)).toBeUndefined();
   });
 });
+
+describe('the checksum of an image', () => {
+  const withSum = (imageSha256: unknown) => job({ tasks: [{ ...task, image: 'own.sif', imageSha256 }] });
+  test('is 64 hexadecimal digits, of any case', () => {
+    expect(valid(withSum('A0'.repeat(32))).tasks[0]).toMatchObject({ imageSha256: 'a0'.repeat(32) });
+    for (const sum of [
+      '',
+      '../../x',
+      'a'.repeat(63),
+      `${'a'.repeat(64)}\n`,
+      'g'.repeat(64),
+      `sha256:${'a'.repeat(64)}`,
+    ]) {
+      expect(messages(withSum(sum)), sum).toEqual([
+        expect.stringContaining('imageSha256 must be a SHA-256, which is 64 hexadecimal digits'),
+      ]);
+    }
+    expect(messages(withSum(7))).toEqual([expect.stringContaining('imageSha256 must be a string')]);
+  });
+});

@@ -6,7 +6,7 @@ import { isFiniteNumber, pythonText } from '../domain/number-text.ts';
 import { limits } from './limits.ts';
 import type { ObjectReader, Place } from './reader.ts';
 import { isObject } from './reader.ts';
-import { count, text } from './values.ts';
+import { count, sha256, text } from './values.ts';
 
 export const taskItems: ReadonlySet<string> = new Set([
   'image',
@@ -58,7 +58,7 @@ function readTask(job: ObjectReader, entry: Place, index: number, cpus: number |
   const type = readType(read, cmd);
   const workdir = read.ownField('workdir', text('workdir must be a string'));
   const stdout = read.ownField('stdout', text('stdout must be a string'));
-  const imageSha256 = read.ownField('imageSha256', text('imageSha256 must be a string'));
+  const imageSha256 = read.ownField('imageSha256', sha256('imageSha256'));
   return {
     image: image ?? '',
     ...(imagePullCredential ? { imagePullCredential } : {}),

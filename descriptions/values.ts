@@ -31,6 +31,14 @@ export function limited(what: string, most: number, whatType = what): v.GenericS
 
 export const text = (message: string): v.GenericSchema<unknown, string> => v.string(message);
 
+/** 64 hexadecimal digits, in small letters as they are compared. */
+export const sha256 = (name: string): v.GenericSchema<unknown, string> =>
+  v.pipe(
+    text(`${name} must be a string`),
+    v.regex(/^[0-9a-f]{64}$/i, `${name} must be a SHA-256, which is 64 hexadecimal digits`),
+    v.toLowerCase(),
+  );
+
 export const flag = (name: string): v.GenericSchema<unknown, boolean> =>
   v.boolean(`${name} must be either true or false`);
 

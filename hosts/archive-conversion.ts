@@ -7,12 +7,14 @@ import { createWriteStream } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { PassThrough, Readable, Transform } from 'node:stream';
+import type { Readable } from 'node:stream';
+import { PassThrough, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGunzip } from 'node:zlib';
 import { pack } from 'tar-stream';
 import bunzip2 from 'unbzip2-stream';
 import { openPromise, type Entry, type ZipFile } from 'yauzl';
+import { OutsideError, type Outside } from '../outbound/outside.ts';
 import type { UnpackRule } from './unpack-rule.ts';
 
 export interface Converted {
@@ -37,11 +39,12 @@ export class ConversionError extends Error {
 
 /** @throws DownloadError when the source does not answer with the bytes */
 export async function fetchAndConvert(
+  outside: Outside,
   artifact: { url: string; filename: string; sha256?: string },
   rule: Exclude<UnpackRule['rule'], 'none' | 'tar'>,
   signal?: AbortSignal,
 ): Promise<Converted> {
-  const fetched = await download(artifact.url, signal);
+  const fetched = await download(outside, artifact.url, signal);
   const body = artifact.sha256 === undefined ? fetched : verified(fetched, artifact.sha256, artifact.filename);
   const converted = rule === 'zip' ? await unzipToTar(body) : decompress(body, rule);
   // It may fail before anybody listens; whoever reads it is told then.
@@ -70,27 +73,35 @@ function verified(body: Readable, sha256: string, filename: string): Readable {
 function decompress(body: Readable, rule: 'gz' | 'tgz' | 'bz2' | 'tbz'): Converted {
   const stream = new PassThrough();
   const decoder = rule === 'gz' || rule === 'tgz' ? createGunzip() : bunzip2();
-  body.once('error', (error) => stream.destroy(new DownloadError(error.message, { cause: error, isAway: true })));
+  body.once('error', (error) => stream.destroy(downloadError(error)));
   decoder.once('error', (error) => stream.destroy(broken(error)));
   stream.once('close', () => body.destroy());
   body.pipe(decoder).pipe(stream);
   return { kind: rule === 'tgz' || rule === 'tbz' ? 'tar' : 'file', stream };
 }
 
-async function download(url: string, signal?: AbortSignal): Promise<Readable> {
-  let response: Response;
+function downloadError(error: Error): DownloadError {
+  if (error instanceof DownloadError) return error;
+  const isAway = !(error instanceof OutsideError && error.code !== 'unreachable');
+  return new DownloadError(error.message, { cause: error, isAway });
+}
+
+/** The most that is fetched, and that a zip takes of our disk. */
+const mostArchiveBytes = 20e9;
+const mostRedirects = 10;
+
+async function download(outside: Outside, url: string, signal?: AbortSignal): Promise<Readable> {
   try {
-    response = await fetch(url, signal ? { signal } : {});
-  } catch (error) {
-    if (!(error instanceof TypeError)) throw error;
-    const cause = error.cause instanceof Error ? error.cause.message : error.message;
-    throw new DownloadError(cause, { cause: error, isAway: true });
-  }
-  const { status } = response;
-  if (!response.ok || !response.body) {
+    const options = { mostBytes: mostArchiveBytes, redirects: mostRedirects, ...(signal ? { signal } : {}) };
+    // As the machine's own downloads, which would follow to either.
+    const { status, body } = await outside.request(url, { ...options, allowsPlain: true });
+    if (status >= 200 && status < 300) return body;
+    body.destroy();
     throw new DownloadError(`the server answered ${status}`, { isAway: status >= 500 || [408, 429].includes(status) });
+  } catch (error) {
+    if (!(error instanceof OutsideError)) throw error;
+    throw new DownloadError(error.message, { cause: error, isAway: error.code === 'unreachable' });
   }
-  return Readable.fromWeb(response.body);
 }
 
 /** A zip's directory stands at its end, so the whole of it is kept on disk for the time. */
@@ -101,7 +112,7 @@ async function unzipToTar(body: Readable): Promise<Converted> {
     await pipeline(body, createWriteStream(file, { mode: 0o600 }));
   } catch (error) {
     await rm(folder, { recursive: true, force: true });
-    throw new DownloadError((error as Error).message, { cause: error, isAway: true });
+    throw downloadError(error as Error);
   }
   const tar = pack();
   const stream = new PassThrough();

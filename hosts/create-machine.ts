@@ -3,6 +3,7 @@ import type { Host } from './host.ts';
 import { scriptsOn } from './installed-scripts.ts';
 import type { ContainerRuntime } from '../domain/description.ts';
 import type { NetworkWish, RuntimeProgram, RuntimePrograms } from '../domain/machine.ts';
+import { createOutside } from '../outbound/outside.ts';
 import { exec, snapshot } from './machine-calls.ts';
 import { probe } from './machine-facts.ts';
 import { pullImage } from './machine-images.ts';
@@ -19,6 +20,10 @@ export interface MachineOptions {
   workDirectory: string;
   /** The image cache gives up its least recently used images beyond this. */
   imageCacheBytes: number;
+  /** What one image may have unpacked. Default: 50 GB. */
+  imageMostBytes?: number;
+  /** Servers (`host` or `host:port`) that our process may ask at addresses that are not public. Default: none. */
+  privateHosts?: readonly string[];
   /** Default: the program each name is from. */
   runtimes?: RuntimePrograms;
   /** Default: isolated where that can be had, and nothing of the machine to be reached. */
@@ -32,18 +37,22 @@ export function createMachine({
   host,
   workDirectory,
   imageCacheBytes,
+  imageMostBytes = 5e10,
+  privateHosts = [],
   runtimes = usualPrograms,
   network = { mode: 'auto', reachable: [] },
 }: MachineOptions): Machine {
   const scripts = scriptsOn(host, workDirectory);
+  const outside = createOutside(privateHosts);
+  const limits = { cacheBytes: imageCacheBytes, mostBytes: imageMostBytes, privateHosts };
   const starter = createStarter(scripts, host.label);
   return {
     label: host.label,
     probe: () => probe(scripts, host.label, runtimes, network),
-    stageIn: (run, prepare, artifacts, signal) => stageIn(scripts, run, prepare, artifacts, signal),
+    stageIn: (run, prepare, artifacts, signal) => stageIn(scripts, outside, run, prepare, artifacts, signal),
     mountStorage: (run, request, signal) => mountStorage(scripts, run, request, signal),
     unmountStorage: (run, patienceSeconds, signal) => unmountStorage(scripts, run, patienceSeconds, signal),
-    pullImage: (image, signal) => pullImage(scripts, imageCacheBytes, image, programFor(runtimes, image), signal),
+    pullImage: (image, signal) => pullImage(scripts, limits, image, programFor(runtimes, image), signal),
     startTask: (run, launch) => startTask(scripts, starter, run, launch, programFor(runtimes, launch)),
     killRun: (run, graceSeconds, storage) => killRun(scripts, run, graceSeconds, storage),
     stageOut: (run, outputs, options) => stageOut(scripts, run, outputs, options),

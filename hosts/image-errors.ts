@@ -21,6 +21,8 @@ const words: [ImageErrorCode, RegExp][] = [
  * stays what it is, unless the builder itself was stopped.
  */
 export function builderError(kind: 'registry' | 'archive', stderr: string): ImageError {
+  const refused = /^REFUSED: (.*)/m.exec(stderr)?.[1];
+  if (refused !== undefined) return new ImageError('invalid', lastWords(refused));
   const found = words.find(([, pattern]) => pattern.test(stderr))?.[0];
   const ofArchive = found === 'diskFull' || /signal: |\bkilled\b|terminated/i.test(stderr) ? found : 'invalid';
   const code = (kind === 'registry' ? found : ofArchive) ?? 'transient';

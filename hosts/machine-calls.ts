@@ -5,7 +5,7 @@ import { runToken, type RunRef } from '../domain/runs.ts';
 import { HostError } from './host.ts';
 import { lastWords, type ScriptRunner } from './installed-scripts.ts';
 import { launchText } from './launch-text.ts';
-import { imageForm } from './machine-images.ts';
+import { imageFile } from './machine-images.ts';
 import { boundFolders, parseOutput } from './machine-staging.ts';
 import type { ContainerLaunch, ExecRequest, ExecResult, OutputResult, SnapshotRequest } from './machine.ts';
 import { curlConfigValue } from './quoting.ts';
@@ -49,7 +49,7 @@ export async function exec(
         hello = undefined;
         const program = programFor(launch);
         const text = launchText(launch, program);
-        session.stdin.write(`${launch.fileSha256}.${imageForm(program)}\n${text}${boundary}\n`);
+        session.stdin.write(`${imageFile(launch.fileSha256, program)}\n${text}${boundary}\n`);
         bytes = bytes.subarray(end + 1);
       }
       if (!isWanted || bytes.length === 0) continue;

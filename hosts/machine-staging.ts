@@ -4,6 +4,7 @@ import { posix } from 'node:path';
 import { Readable } from 'node:stream';
 import { runToken, type RunRef } from '../domain/runs.ts';
 import { withoutTrailingSlashes } from '../domain/slashes.ts';
+import type { Outside } from '../outbound/outside.ts';
 import { ConversionError, DownloadError, fetchAndConvert } from './archive-conversion.ts';
 import { lastWords, type ScriptRunner } from './installed-scripts.ts';
 import { inputsTar, isBasename } from './machine-tasks.ts';
@@ -25,6 +26,7 @@ type Failure = { step: 'download' | 'uncompress'; isAway: boolean; index: number
 /** @throws HostError; Error with the machine's words when scratch can't be written */
 export async function stageIn(
   scripts: ScriptRunner,
+  outside: Outside,
   run: RunRef,
   prepare: RunPreparation,
   artifacts: StagedArtifact[],
@@ -45,7 +47,7 @@ export async function stageIn(
     if (word === 'failed') return { kind: 'failed', ...parseFailure(rest), seconds: seconds() };
     if (word !== 'needs') throw new Error(`files could not be staged: ${lastWords(result.stderr)}`);
     const index = Number(rest[0]);
-    const failure = await convertFor(scripts, run, artifacts[index]!, index, signal);
+    const failure = await convertFor(scripts, outside, run, artifacts[index]!, index, signal);
     if (failure) return { kind: 'failed', ...failure, seconds: seconds() };
   }
 }
@@ -75,6 +77,7 @@ function parseFailure([step, index, ...detail]: string[]): Failure {
 /** The machine lacks the program: our process fetches and unpacks for it. Undefined when all went well. */
 async function convertFor(
   scripts: ScriptRunner,
+  outside: Outside,
   run: RunRef,
   artifact: StagedArtifact,
   index: number,
@@ -92,7 +95,7 @@ async function convertFor(
   }
   if (rule === 'none' || rule === 'tar') throw new Error(`a machine asked for help with ${artifact.filename}`);
   try {
-    const converted = await fetchAndConvert(artifact, rule, signal);
+    const converted = await fetchAndConvert(outside, artifact, rule, signal);
     const boundary = `#${randomBytes(12).toString('hex')}`;
     const result = await scripts.run('unpack-stream', {
       args: [runToken(run), String(index), converted.kind, mode, unpackedName, boundary],

@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import type { RuntimeProgram } from '../domain/machine.ts';
 import { runToken, type RunRef } from '../domain/runs.ts';
 import { finish, lastWords, type ScriptRunner } from './installed-scripts.ts';
-import { imageForm } from './machine-images.ts';
+import { imageFile } from './machine-images.ts';
 import { launchText } from './launch-text.ts';
 import type { Starter } from './machine-starter.ts';
 import type { RunPreparation, StartResult, TaskLaunch } from './machine.ts';
@@ -23,7 +23,7 @@ export async function startTask(
   const args = [
     runToken(run),
     String(launch.taskIndex),
-    `${launch.fileSha256}.${imageForm(program)}`,
+    imageFile(launch.fileSha256, program),
     String(Math.ceil(launch.walltimeSeconds)),
     String(Math.floor(launch.memoryBytes / 1024)),
     String(Math.ceil(launch.killGraceSeconds)),

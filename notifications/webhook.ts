@@ -2,10 +2,10 @@
  * Calls webhooks. Users choose the addresses, so only public ones are called unless an operator allows others: the
  * address is judged where the connection is made, after its name was looked up, and a redirect is not followed.
  */
-import { request as httpRequest } from 'node:http';
+import { request as httpRequest, type Agent } from 'node:http';
 import { request as httpsRequest } from 'node:https';
-import { RequestFilteringHttpAgent, RequestFilteringHttpsAgent } from 'request-filtering-agent';
 import type { Delivery } from '../domain/notification.ts';
+import { filteredAgents, isAddressRefused } from '../outbound/address-filter.ts';
 import { webhookSignature } from './webhook-signature.ts';
 
 export interface WebhookMessage {
@@ -24,12 +24,7 @@ export interface WebhookCaller {
 const answerWithinMs = 15_000;
 
 export function createWebhookCaller(options: { allowPrivateAddresses: boolean }): WebhookCaller {
-  const filter = {
-    allowPrivateIPAddress: options.allowPrivateAddresses,
-    allowMetaIPAddress: options.allowPrivateAddresses,
-  };
-  const http = new RequestFilteringHttpAgent(filter);
-  const https = new RequestFilteringHttpsAgent(filter);
+  const agents = filteredAgents(options);
   return {
     async call({ url, secret, id, body }) {
       const address = new URL(url);
@@ -44,7 +39,7 @@ export function createWebhookCaller(options: { allowPrivateAddresses: boolean })
         'webhook-signature': webhookSignature(secret, { id, timestamp, body }),
       };
       try {
-        const status = await post(address, { isSecure, agent: isSecure ? https : http, headers, body });
+        const status = await post(address, { isSecure, agent: agents.for(address), headers, body });
         return judged(status);
       } catch (error) {
         return fault(error as NodeJS.ErrnoException, address);
@@ -55,7 +50,7 @@ export function createWebhookCaller(options: { allowPrivateAddresses: boolean })
 
 interface Post {
   isSecure: boolean;
-  agent: RequestFilteringHttpAgent | RequestFilteringHttpsAgent;
+  agent: Agent;
   headers: Record<string, string | number>;
   body: string;
 }
@@ -86,8 +81,7 @@ function judged(status: number): Delivery {
 }
 
 function fault(error: NodeJS.ErrnoException, { hostname }: URL): Delivery {
-  // The words of request-filtering-agent, which gives its errors no code.
-  if (/^DNS lookup .* is not allowed/.test(error.message)) {
+  if (isAddressRefused(error)) {
     return { kind: 'refused', reason: `${hostname} is not a public address, and this server only calls public ones` };
   }
   if (error.name === 'AbortError') {

@@ -90,20 +90,25 @@ export class MachineRegistry {
     const row = await findMachine(this.db, id);
     const site = this.config.sites.find(({ name }) => name === row?.site);
     if (!row || !site) throw new Error(`machine ${id} is not in the configuration of this worker`);
-    const imageCacheBytes = this.config.execution.imageCacheGb * 1e9;
-    const { runtimes } = site;
-    const network = { mode: site.network, reachable: reachableByJobs(this.config) };
+    const { execution } = this.config;
+    const options = {
+      imageCacheBytes: execution.imageCacheGb * 1e9,
+      imageMostBytes: execution.imageUnpackedGb * 1e9,
+      privateHosts: [...execution.insecureRegistries, ...execution.privateHosts, ...storeHosts(this.config)],
+      runtimes: site.runtimes,
+      network: { mode: site.network, reachable: reachableByJobs(this.config) },
+    };
     switch (site.type) {
       case 'local': {
         const workDirectory = localWorkDirectory(site, this.config);
         const host = createLocalHost({ account: site.account, binDirectories: this.binDirectories, workDirectory });
-        return createMachine({ host, workDirectory, imageCacheBytes, runtimes, network });
+        return createMachine({ host, workDirectory, ...options });
       }
       case 'ssh': {
         const host = site.hosts.find(({ name }) => name === row.name);
         if (!host) throw new Error(`host ${row.name} of site ${site.name} is not in the configuration of this worker`);
         const { workDirectory } = host;
-        return createMachine({ host: sshHost(host), workDirectory, imageCacheBytes, runtimes, network });
+        return createMachine({ host: sshHost(host), workDirectory, ...options });
       }
     }
   }
@@ -117,6 +122,16 @@ export function reachableByJobs({ api, storage }: Pick<Config, 'api' | 'storage'
     return `${hostname}:${port || (protocol === 'https:' ? 443 : 80)}`;
   });
   return [...new Set(doors)];
+}
+
+/** Where signed URLs lead, which the operator put there. */
+function storeHosts({ api, storage }: Config): string[] {
+  const { publicUrl } = api;
+  if (storage.kind === 'local') return [new URL(publicUrl).host];
+  const endpoint = storage.publicEndpoint ?? storage.endpoint;
+  if (endpoint === undefined) return [];
+  const { host } = new URL(endpoint);
+  return [host, `${storage.bucket}.${host}`];
 }
 
 function sshHost({ address, port, user, privateKeyFile, hostKey }: SshHostConfig): Host {

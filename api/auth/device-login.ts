@@ -6,7 +6,15 @@ import { decodeJwt } from 'jose';
 import type { Config, IssuerConfig, LoginConfig } from '../../config/config.ts';
 import { entitledIdentity } from './identity.ts';
 import { fetchUserinfo } from './oidc.ts';
-import { ask, discovery, isSameIssuer, ProviderUnreachable, readJson, type Provider } from './provider.ts';
+import {
+  askerOf,
+  discovery,
+  isSameIssuer,
+  ProviderUnreachable,
+  readJson,
+  type Provider,
+  type ProviderRequest,
+} from './provider.ts';
 import { issueToken } from './tokens.ts';
 
 const deviceGrant = 'urn:ietf:params:oauth:grant-type:device_code';
@@ -43,7 +51,8 @@ export function deviceLogin(
   issuer: IssuerConfig,
   { issuers, signingKey }: Pick<Config['auth'], 'issuers' | 'signingKey'>,
 ): DeviceLogin {
-  const provider = discovery(issuer.issuer);
+  const ask = askerOf(issuer);
+  const provider = discovery(issuer.issuer, ask);
   const endpoint = async (name: keyof Provider): Promise<string> => {
     const url = (await provider())[name];
     if (!url) throw new ProviderUnreachable(`${issuer.issuer} has no ${name}`);
@@ -91,7 +100,7 @@ export function deviceLogin(
     return login.resource === undefined ? {} : { resource: login.resource };
   }
 
-  function asClient(sent: ClientCredentials, form: Record<string, string | undefined>): RequestInit {
+  function asClient(sent: ClientCredentials, form: Record<string, string | undefined>): ProviderRequest {
     const isOurs = sent.id === login.clientId;
     const secret = isOurs ? login.clientSecret : sent.secret;
     const body = new URLSearchParams({ client_id: sent.id });
@@ -117,19 +126,19 @@ export function deviceLogin(
   async function ownToken(answer: Answer): Promise<{ access_token: string; expires_in: number }> {
     const { access_token: token, expires_in: lifetime } = answer;
     if (typeof token !== 'string') throw new ProviderUnreachable(`${issuer.issuer} gave no access token`);
-    const claims = await fetchUserinfo(await endpoint('userinfo_endpoint'), token);
+    const claims = await fetchUserinfo(ask, await endpoint('userinfo_endpoint'), token);
     const { owner, groups, email } = entitledIdentity(claims, issuer, issuers);
     const seconds = typeof lifetime === 'number' && lifetime > 0 ? Math.floor(lifetime) : 3600;
     const subject = { username: owner, groups, ...(email ? { email } : {}), expiresSeconds: seconds };
     return { access_token: await issueToken(signingKey, subject), expires_in: seconds };
   }
-}
 
-async function send(url: string, init: RequestInit): Promise<Answer> {
-  const response = await ask(url, { ...init, method: 'POST' });
-  if (response.ok) return readJson(url, response);
-  if (response.status >= 500) throw new ProviderUnreachable(`${url} answered ${response.status}`);
-  const { error, error_description: description } = await readJson(url, response);
-  const code = typeof error === 'string' && /^[\w.-]{1,64}$/.test(error) ? error : 'invalid_request';
-  throw new LoginRefused(response.status, code, typeof description === 'string' ? description.slice(0, 300) : '');
+  async function send(url: string, init: ProviderRequest): Promise<Answer> {
+    const response = await ask(url, { ...init, method: 'POST' });
+    if (response.ok) return readJson(url, response);
+    if (response.status >= 500) throw new ProviderUnreachable(`${url} answered ${response.status}`);
+    const { error, error_description: description } = await readJson(url, response);
+    const code = typeof error === 'string' && /^[\w.-]{1,64}$/.test(error) ? error : 'invalid_request';
+    throw new LoginRefused(response.status, code, typeof description === 'string' ? description.slice(0, 300) : '');
+  }
 }

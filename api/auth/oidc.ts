@@ -3,11 +3,11 @@
  * keys, for what it knows of the token); only asymmetric signatures count, so a public key can't be used as a secret.
  */
 import { createHash } from 'node:crypto';
-import { createRemoteJWKSet, decodeJwt, errors, jwtVerify, type JWTPayload } from 'jose';
+import { createRemoteJWKSet, customFetch, decodeJwt, errors, jwtVerify, type JWTPayload } from 'jose';
 import type { IssuerConfig } from '../../config/config.ts';
 import type { Identity } from '../../db/submissions.ts';
 import { entitledIdentity } from './identity.ts';
-import { ask, discovery, ProviderUnreachable, readJson, timeoutMs, type Provider } from './provider.ts';
+import { askerOf, discovery, ProviderUnreachable, readJson, timeoutMs, type Ask, type Provider } from './provider.ts';
 
 /** The token does not count here; the message may be told to whoever sent it. */
 export class TokenRefused extends Error {
@@ -32,20 +32,29 @@ const algorithms = [
 export type TokenVerifier = (token: string) => Promise<Identity>;
 
 export function oidcVerifier(issuer: IssuerConfig, issuers: readonly IssuerConfig[]): TokenVerifier {
-  const provider = discovery(issuer.issuer);
+  const ask = askerOf(issuer);
+  const provider = discovery(issuer.issuer, ask);
   const identify = (claims: Record<string, unknown>) => entitledIdentity(claims, issuer, issuers);
   const verifier = issuer.verify === 'userinfo' ? userinfoVerifier : jwksVerifier;
-  return verifier(issuer, provider, identify);
+  return verifier(issuer, provider, identify, ask);
 }
 
 type Identify = (claims: Record<string, unknown>) => Identity;
 
-function jwksVerifier(issuer: IssuerConfig, provider: () => Promise<Provider>, identify: Identify): TokenVerifier {
+function jwksVerifier(
+  issuer: IssuerConfig,
+  provider: () => Promise<Provider>,
+  identify: Identify,
+  ask: Ask,
+): TokenVerifier {
   let keys: ReturnType<typeof createRemoteJWKSet> | undefined;
   return async (token) => {
     const { issuer: name, jwks_uri: url } = await provider();
     if (!url) throw new ProviderUnreachable(`${name} does not publish keys`);
-    keys ??= createRemoteJWKSet(new URL(url), { timeoutDuration: timeoutMs });
+    keys ??= createRemoteJWKSet(new URL(url), {
+      timeoutDuration: timeoutMs,
+      [customFetch]: (address) => ask(address),
+    });
     const { payload } = await jwtVerify(token, keys, {
       algorithms,
       issuer: name,
@@ -74,7 +83,12 @@ interface Seen {
 const rememberMs = 60_000;
 const mostRemembered = 10_000;
 
-function userinfoVerifier(issuer: IssuerConfig, provider: () => Promise<Provider>, identify: Identify): TokenVerifier {
+function userinfoVerifier(
+  issuer: IssuerConfig,
+  provider: () => Promise<Provider>,
+  identify: Identify,
+  ask: Ask,
+): TokenVerifier {
   const remembered = new Map<string, Seen>();
   return async (token) => {
     // What the token says of itself is believed only once the provider has accepted the token.
@@ -86,7 +100,7 @@ function userinfoVerifier(issuer: IssuerConfig, provider: () => Promise<Provider
 
     const { issuer: name, userinfo_endpoint: url } = await provider();
     if (!url) throw new ProviderUnreachable(`${name} has no userinfo endpoint`);
-    const identity = identify(await fetchUserinfo(url, token));
+    const identity = identify(await fetchUserinfo(ask, url, token));
     remembered.delete(hash);
     remembered.set(hash, { identity, untilMs: Math.min(Date.now() + rememberMs, expiresMs) });
     const oldest = remembered.keys().next();
@@ -106,7 +120,7 @@ function checkClaims(claims: JWTPayload, issuer: IssuerConfig): number {
 }
 
 /** @throws ProviderUnreachable, TokenRefused */
-export async function fetchUserinfo(url: string, token: string): Promise<Record<string, unknown>> {
+export async function fetchUserinfo(ask: Ask, url: string, token: string): Promise<Record<string, unknown>> {
   const response = await ask(url, { headers: { authorization: `Bearer ${token}` } });
   if (response.status >= 400 && response.status < 500) throw new TokenRefused('its issuer does not accept the token');
   if (!response.ok) throw new ProviderUnreachable(`${url} answered ${response.status}`);

@@ -88,7 +88,10 @@ const task = object({
   'app?': within(text, { description: 'Of an image of Apptainer; only with `singularity`' }),
   'procsPerNode?': atLeast1,
   'stdout?': within(text, { description: 'A file in scratch that its output is appended to' }),
-  'imageSha256?': within(text, { description: 'Of the image’s file, which is not taken otherwise' }),
+  'imageSha256?': within(text, {
+    description: 'Of the image’s file, which is not taken otherwise',
+    pattern: '^[0-9A-Fa-f]{64}$',
+  }),
 });
 
 const retries = within(atLeast1, { maximum: mostRetries });

@@ -1,9 +1,11 @@
-# pull-image.sh KEY KIND REFERENCE INSECURE DIGEST SHA256 CACHE_BYTES FORM [FOLDER...]
+# pull-image.sh KEY KIND REFERENCE INSECURE CONTENT SHA256 CACHE_BYTES MOST_BYTES FORM [FOLDER...]
 #
 # Has an image in the cache of this machine as images/SHA256-OF-THE-FILE.FORM. FORM is sif, or udocker: a tar of a
 # container that udocker can run. With podman and docker the engine has the image, and the file, named by the image's own
 # digest, has its size only: where there is such a file, in the cache or in a run, the image is kept. KIND is registry,
-# archive or sif; what is not known is a single dash. An archive or a sif with a REFERENCE is a file of this machine, in one
+# archive or sif; what is not known is a single dash. CONTENT names what the registry was asked about just now: it is a hash
+# of the registry, the repository and the digest, so that what one registry gave is given only to whom the same one knows.
+# No image takes more than MOST_BYTES. An archive or a sif with a REFERENCE is a file of this machine, in one
 # of the FOLDERs, or with `storage RUN` for them a file of the storage that is mounted for a run. stdin: a user name and a
 # password, a line each and perhaps empty (registry), or a line of curl configuration with the URL and another; it stays open
 # for as long as somebody wants the image. Answers on stdout: `image completed|cached SHA256 BYTES`, or
@@ -15,8 +17,16 @@ umask 022
 . "${0%/*}/mounts.sh"
 . "${0%/*}/folders.sh"
 
-key=$1 kind=$2 reference=$3 insecure=$4 digest=$5 sha256=$6 capacity=$7 form=$8
-shift 8
+key=$1 kind=$2 reference=$3 insecure=$4 content=$5 sha256=$6 capacity=$7 most=$8 form=$9
+shift 9
+
+# What comes from elsewhere and names a file here is nothing else than what it is to be.
+is_sum() { [ "${#1}" = 64 ] && case $1 in *[!0-9a-f]*) false ;; esac }
+case $key in '' | *[!A-Za-z0-9_-]*) echo 'not a cache key' >&2; exit 2 ;; esac
+case $form in sif | udocker | podman | docker) ;; *) echo 'not a form of images' >&2; exit 2 ;; esac
+for name in "$content" "$sha256"; do
+  [ "$name" = - ] || is_sum "$name" || { echo 'failed checksum a SHA-256 is 64 hexadecimal digits'; exit; }
+done
 # The same source makes an image of each form.
 of_form=
 [ "$form" = sif ] || of_form=.$form
@@ -34,6 +44,7 @@ answer() { # STATUS SHA256
 remembered() {
   [ -s "$1" ] || return 0
   read -r name <"$1"
+  is_sum "$name" || return 0
   # Touched by its use, which is what eviction goes by.
   [ ! -e "images/$name.$form" ] || ! touch -c "images/$name.$form" || { note "images/index/$key" "$name"; answer cached "$name"; }
 }
@@ -42,9 +53,13 @@ note() { # FILE TEXT
   echo "$2" >"$1.$$" && mv "$1.$$" "$1"
 }
 
+# known: what may be answered without asking anybody anew. What has a digest never changes, so that who was once given it by
+# this very name, with this very credential, has it also while the registry can't be asked. A checksum alone opens nothing:
+# the bytes themselves must come from where the job may read them, or have come from this very source before.
 known() {
-  [ "$digest" = - ] || remembered "images/digests/$digest$of_form"
-  [ "$sha256" = - ] || remembered "images/sources/$sha256$of_form"
+  [ "$content" = - ] || remembered "images/digests/$content$of_form"
+  case $kind:$content:$reference in registry:-:*@*) remembered "images/index/$key" ;; esac
+  [ "$reference" != - ] || [ "$sha256" = - ] || remembered "images/sources/$key-$sha256$of_form"
 }
 
 fail() { # STEP DETAIL
@@ -80,7 +95,7 @@ trap give_up_caller EXIT
 trap 'trap "" TERM HUP INT; exit 143' TERM HUP INT
 
 # One pull of the same thing at a time. The holder is written down, so that a lock outlives nobody.
-if [ "$digest" != - ]; then lock=images/locks/$digest$of_form; else lock=images/locks/$key; fi
+if [ "$content" != - ]; then lock=images/locks/$content$of_form; else lock=images/locks/$key; fi
 claim() {
   set -C
   { echo "$$ $own_ticks $boot" >"$lock"; } 2>/dev/null
@@ -139,38 +154,47 @@ case $form in
     command -v "$runtime" >/dev/null || fail runtime 'this machine has neither apptainer nor singularity'
     ;;
 esac
+# No file of an image is larger than all of it; what is packed into one file has a little more.
+ulimit -f "$((most / 512 + most / 5120 + 20480))" 2>/dev/null
 export APPTAINER_CACHEDIR="$work/cache" APPTAINER_TMPDIR="$work/tmp" APPTAINER_CONFIGDIR="$PWD/apptainer"
 export SINGULARITY_CACHEDIR="$work/cache" SINGULARITY_TMPDIR="$work/tmp" TMPDIR="$work/tmp"
+
+. "${0%/*}/archives.sh"
 
 build() { # SOURCE
   set -- "$work/image.sif" "$1"
   # Packing fast beats packing small: an image is read on this machine only.
   "$runtime" build --help 2>/dev/null | grep -q mksquashfs-args && set -- --mksquashfs-args '-comp zstd -Xcompression-level 1' "$@"
   [ "$insecure" = 0 ] || set -- --no-https "$@"
-  "$runtime" -s build "$@" </dev/null >&2 || fail build "$?"
+  "$runtime" -s build "$@" </dev/null >&2
+  problem=$?
+  unusual=$(find_unusual "$work"/cache/cache/blob/blobs/sha256 "$work"/cache/blob/blobs/sha256) && fail invalid "$unusual"
+  [ "$problem" = 0 ] || fail build "$problem"
 }
 
-# pack archive FILE | registry URL REPOSITORY REFERENCE: makes the tar of a container; a password comes on stdin.
+# pack archive FILE | registry URL REPOSITORY REFERENCE: makes the tar of a container; a password comes on stdin. The layers
+# are made one by our own reader, and so there is no link of an image that udocker, or tar, could write through.
 pack() {
   [ "$form" = udocker ] || { load "$@"; return; }
   # shellcheck disable=SC2086
-  $python "${0%/*}/oci.py" "$@" "$work/layout" >&2 || fail build "$?"
-  tar -cf "$work/layout.tar" -C "$work/layout" . || fail build "$?"
-  rm -rf "$work/layout"
+  $python "${0%/*}/oci.py" "$@" "$most" "$work/layout" >&2 || fail build "$?"
+  rm -rf "$work/layout.parts"
+  tar -cf "$work/empty.tar" -C "$work/layout" . || fail build "$?"
   install_engine "$work" && udocker_at "$work" || fail build "$?"
-  "$udocker" -q load -i "$work/layout.tar" image </dev/null >&2 || fail build "$?"
-  rm -f "$work/layout.tar"
+  "$udocker" -q load -i "$work/empty.tar" image </dev/null >&2 || fail build "$?"
   "$udocker" -q create image:latest </dev/null >&2 || fail build "$?"
-  # What not even its owner may read, as shadow files are.
-  chmod -R u+rwX "$work/containers"
+  for root in "$work"/containers/*/ROOT; do tar -xof "$work/layout.tar" -C "$root" || fail build "$?"; done
+  rm -f "$work/layout.tar"
   tar -cf "$work/image.udocker" -C "$work/containers" . || fail build "$?"
 }
 
 # load ..., the same with podman and docker.
 load() {
   # Whoever tidies up leaves alone what is written here.
-  $python "${0%/*}/oci.py" "$@" "$work/layout" "$own_images" >"$work/loading" || fail build "$?"
+  $python "${0%/*}/oci.py" "$@" "$most" "$work/layout" "$own_images" >"$work/loading" || fail build "$?"
   read -r name <"$work/loading"
+  is_sum "$name" || fail build 1
+  rm -rf "$work/layout.parts"
   tar -cf "$work/layout.tar" -C "$work/layout" . || fail build "$?"
   rm -rf "$work/layout"
   engine load -i "$work/layout.tar" </dev/null >&2 || fail build "$?"
@@ -182,7 +206,7 @@ load() {
 # drop_images: what the engine has of ours and no file tells of.
 drop_images() {
   for name in $(engine images --format '{{.Tag}}' "$own_images" </dev/null); do
-    [ "$name" != probe ] || continue
+    is_sum "$name" || continue
     set -- images/"$name.$program" runs/*/"$name.$program"
     kept=
     for file in "$@"; do [ ! -e "$file" ] || kept=1; done
@@ -227,8 +251,6 @@ copy_file() {
     folder=$(realpath -m -- "$folder")
     # Images that others pulled are not for everybody.
     case $found in "$PWD"/*) continue ;; "$folder"/*) ;; *) continue ;; esac
-    sum_of "$found"
-    [ "$sha256" != - ] || { remembered "images/sources/$sum$of_form"; sha256=$sum; }
     cp -- "$found" "$copy" || fail path "$reference could not be copied"
     : >"$work/headers"
     return
@@ -240,8 +262,6 @@ copy_file() {
 copy_stored() {
   problem=$(read_stored "$2" "$reference" 2>&1 >"$1") || fail path "$reference can't be had from the storage: $problem"
   : >"$work/headers"
-  sum_of "$1"
-  [ "$sha256" != - ] || { remembered "images/sources/$sum$of_form"; sha256=$sum; }
 }
 
 sum_of() { sum=$(sha256sum <"$1") && sum=${sum%% *}; }
@@ -270,24 +290,27 @@ case $kind in
     else
       copy_file "$work/download" "$@"
     fi
-    if [ "$sha256" != - ]; then
+    if [ "$sha256" != - ] || [ "$reference" != - ]; then
       sum_of "$work/download"
-      [ "$sum" = "$sha256" ] || fail checksum "its SHA-256 is $sum and not $sha256"
+      [ "$sha256" = - ] || [ "$sum" = "$sha256" ] || fail checksum "its SHA-256 is $sum and not $sha256"
+      sha256=$sum
+      # Who has the bytes may have what was made of them.
+      remembered "images/sources/$sha256$of_form"
     fi
     if [ "$kind" = archive ]; then
-      # The builder takes plain archives only.
-      case $(head -c 2 "$work/download" | od -An -tx1 | tr -d ' ') in
-        1f8b)
-          gzip -dc <"$work/download" >"$work/plain" || fail invalid 'the archive is damaged'
-          mv "$work/plain" "$work/download"
-          ;;
-      esac
       case $form:$(head -c 64 "$work/download" | tr -d '\0') in
-        podman:'#!/u'*SIF_MAGIC* | docker:'#!/u'*SIF_MAGIC*)
+        sif:*) ;;
+        *:'#!/u'*SIF_MAGIC*)
           fail invalid "a SIF image needs Apptainer or Singularity, and here $form runs the jobs"
           ;;
       esac
-      if [ "$form" = sif ]; then build "docker-archive:$work/download"; else pack archive "$work/download"; fi
+      plain_archive
+      if [ "$form" = sif ]; then
+        archive_source
+        build "$archive_source"
+      else
+        pack archive "$work/download"
+      fi
     else
       # An error page or another format is better found now than by every task.
       magic=$(head -c 4 "$work/download" | tr -d '\0')
@@ -304,11 +327,12 @@ case $form in
     image=$sum
     ;;
 esac
+is_sum "$image" || fail build 1
 chmod 644 "$work/image.$form"
 mv "$work/image.$form" "images/$image.$form"
 note "images/index/$key" "$image"
-[ "$digest" = - ] || note "images/digests/$digest$of_form" "$image"
-[ "$sha256" = - ] || note "images/sources/$sha256$of_form" "$image"
+[ "$content" = - ] || note "images/digests/$content$of_form" "$image"
+[ "$sha256" = - ] || for source in "$sha256" "$key-$sha256"; do note "images/sources/$source$of_form" "$image"; done
 rm -f "images/index/$key.etag"
 [ "$kind" = registry ] || while IFS= read -r header; do
   case $header in

@@ -25,6 +25,8 @@ already() {
 }
 
 already && exit
+# It names a file here.
+case ${image%.*} in '' | *[!0-9a-f]*) echo 'failed not a name of an image'; exit ;; esac
 [ ! -e "$run/killed" ] || { echo killed; exit; }
 [ -e "$run/$image" ] || [ -e "images/$image" ] || { echo imageMissing; exit; }
 problem=$(mkdir -p "$run/home" "$run/tmp" "$run/var-tmp" "$task" 2>&1) || { echo "failed $problem"; exit; }

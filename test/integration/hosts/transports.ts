@@ -30,7 +30,7 @@ export interface Transport {
   /** Reachable from the host. */
   files: FileServer;
   /** Another connection to the same host and work directory, as another of our processes would have. */
-  another(imageCacheBytes?: number): Machine;
+  another(imageCacheBytes?: number, imageMostBytes?: number): Machine;
   /** Run a shell line on the host as the account, in the work directory. */
   shell(line: string): Promise<string>;
   close(): Promise<void>;
@@ -98,7 +98,8 @@ async function transport(
 ): Promise<Transport> {
   const files = await startFileServer(address);
   const host = newHost();
-  const options = { workDirectory, ...(runtimes ? { runtimes } : {}) };
+  const privateHosts = [new URL(files.url('')).host];
+  const options = { workDirectory, privateHosts, ...(runtimes ? { runtimes } : {}) };
   const machine = createMachine({ ...options, host, imageCacheBytes: 1e10 });
   const others: Machine[] = [];
   await machine.probe();
@@ -107,8 +108,8 @@ async function transport(
     machine,
     workDirectory,
     files,
-    another(imageCacheBytes = 1e10) {
-      const other = createMachine({ ...options, host: newHost(), imageCacheBytes });
+    another(imageCacheBytes = 1e10, imageMostBytes = 5e10) {
+      const other = createMachine({ ...options, host: newHost(), imageCacheBytes, imageMostBytes });
       others.push(other);
       return other;
     },
