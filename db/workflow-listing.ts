@@ -95,7 +95,7 @@ export async function listDetailedWorkflows(
   );
   const detailed = rows.map((row) => ({
     ...row,
-    notifications: fates.filter(({ subjectId }) => subjectId === row.id),
+    notifications: fates.get(row.id) ?? [],
   }));
   return { rows: detailed, next };
 }

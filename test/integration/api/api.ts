@@ -49,6 +49,7 @@ export async function startApi(
     login?: ApiDependencies['config']['login'];
     secretsKeys?: string[];
     maxBodyBytes?: number;
+    maximumJobsPerWorkflow?: number;
     answerWithinMs?: number;
     statementTimeoutMs?: number;
     notifications?: ApiDependencies['config']['notifications'];
@@ -68,7 +69,11 @@ export async function startApi(
       temporal: { uiOrigin: 'http://temporal.example' },
       ...(options.login ? { login: options.login } : {}),
       api: { maxBodyBytes: options.maxBodyBytes ?? 1_000_000, publicUrl: 'http://localhost' },
-      execution: { benchmarkRuntime: false, maximumJobsPerWorkflow: 200_000, imageDirectories: [] },
+      execution: {
+        benchmarkRuntime: false,
+        maximumJobsPerWorkflow: options.maximumJobsPerWorkflow ?? 200_000,
+        imageDirectories: [],
+      },
       notifications: options.notifications ?? { webhooks: { allowPrivateAddresses: false } },
     },
     db: connection.db,
