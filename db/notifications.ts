@@ -33,8 +33,8 @@ type StoredWorkflow = typeof workflows.$inferSelect;
 
 function particulars(found: NonNullable<Awaited<ReturnType<typeof findJob>>> | StoredWorkflow) {
   if ('total' in found) {
-    const { total, done, failed, skipped } = found;
-    return { about: 'workflow' as const, counts: { total, done, failed, skipped } };
+    const { total, done, failed, skipped, deleted } = found;
+    return { about: 'workflow' as const, counts: { total, done, failed, skipped, deleted } };
   }
   const { workflowId, parameters, execution, description } = found;
   const hasOutputs = description.outputFiles.length + description.outputDirs.length > 0;

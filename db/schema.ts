@@ -161,6 +161,8 @@ export const workflows = pgTable(
     queued: integer('queued').notNull().default(0),
     skipped: integer('skipped').notNull().default(0),
     leftOut: integer('left_out').notNull().default(0),
+    /** Of a deleted workflow: how many of its jobs ended as deleted. */
+    deleted: integer('deleted'),
     /** Every job has its row. Until then the rest are only ids of the range. */
     isExpanded: boolean('is_expanded').notNull().default(false),
     /** The workflow whose finished jobs this one keeps. */
@@ -318,6 +320,8 @@ export const placements = pgTable(
     node: integer('node').notNull(),
     machineId: integer('machine_id').notNull(),
     owner: text('owner').notNull(),
+    /** Whose turn it was; 0: that of the owner's single jobs. */
+    workflowId: integer('workflow_id').notNull().default(0),
     cpus: integer('cpus').notNull(),
     memory: bigint('memory', { mode: 'number' }).notNull(),
     disk: bigint('disk', { mode: 'number' }).notNull(),
@@ -335,6 +339,8 @@ export const placementRequests = pgTable(
     attempt: integer('attempt').notNull(),
     owner: text('owner').notNull(),
     priority: integer('priority').notNull().default(0),
+    /** Among those of one owner that take turns; 0: its single jobs, which do so together. */
+    workflowId: integer('workflow_id').notNull().default(0),
     /** Acceptable sizes, most wanted first. */
     sizes: jsonb('sizes').$type<Capacity[]>().notNull(),
     /** Sites and regions the job insists on; empty: any. */
@@ -357,7 +363,8 @@ export const placementRequests = pgTable(
   },
   (t) => [
     uniqueIndex('placement_requests_attempt').on(t.jobId, t.attempt),
-    index('placement_requests_turn').on(t.owner, t.priority.desc().nullsFirst(), t.id),
+    // The priority is negated: then all that comes after a place is one range.
+    index('placement_requests_turn').on(t.owner, sql`(- priority)`, t.workflowId, t.id),
     index('placement_requests_expiry')
       .on(t.expiresAt)
       .where(sql`expires_at is not null`),

@@ -37,6 +37,8 @@ export interface ListedWorkflow {
   statusReason: string | null;
   total: number;
   counts: NodeCounts;
+  /** Of a deleted one: how many jobs ended so. */
+  deleted: number | null;
   /** Seconds since the epoch. */
   createdAt: number;
   startedAt: number | null;
@@ -130,7 +132,7 @@ export async function listNodes(db: Database, workflowId: number): Promise<Workf
 }
 
 const listColumns = (sql: Sql): Fragment => sql`
-  id, name, status, status_reason as "statusReason", total, ${counts(sql)} as counts,
+  id, name, status, status_reason as "statusReason", total, ${counts(sql)} as counts, deleted,
   ${epoch(sql, 'created_at')} as "createdAt", ${epoch(sql, 'started_at')} as "startedAt",
   ${epoch(sql, 'ended_at')} as "endedAt", ${epoch(sql, 'delete_requested_at')} as "deleteRequestedAt"`;
 

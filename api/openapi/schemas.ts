@@ -323,6 +323,7 @@ const counts = { total: whole, done: whole, failed: whole, queued: whole };
 const progress = object({
   ...counts,
   waiting: within(whole, { description: 'Not released, or never to run: skipped, or left out of a rerun' }),
+  'deleted?': within(whole, { description: 'Of a deleted workflow: jobs that were deleted with it, or before' }),
 });
 const progressOfNode = object({
   ...counts,
