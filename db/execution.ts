@@ -251,6 +251,11 @@ export async function publishOutputs(
       select ${ref.jobId}::int, ${ref.attempt}::int, kind, name, key, size
       from jsonb_to_recordset(${JSON.stringify(last)}::jsonb) as fresh (kind text, name text, key text, size bigint)
       on conflict (job_id, attempt, kind, name) do update set object_key = excluded.object_key, size = excluded.size`);
+    await tx.execute(sql`
+      insert into stored_objects (object_key, owner, kind, size)
+      select distinct on (key) key, ${job.owner}, 'output', size
+      from jsonb_to_recordset(${JSON.stringify(last)}::jsonb) as fresh (key text, size bigint)
+      on conflict (object_key) do update set owner = excluded.owner, kind = excluded.kind, size = excluded.size`);
   });
 }
 

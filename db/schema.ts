@@ -27,6 +27,7 @@ import {
 import type { JobDescription } from '../domain/description.ts';
 import type { Parameters } from '../domain/parameters.ts';
 import type { CallRequest, CallResult } from '../domain/call-messages.ts';
+import type { StoredKind } from '../domain/stored-kind.ts';
 import type { JobStatus } from '../domain/status.ts';
 import type { JobExecution } from '../domain/execution.ts';
 import type { MachineFacts } from '../domain/machine.ts';
@@ -66,6 +67,8 @@ const submission = () => ({
   startedAt: moment('started_at'),
   endedAt: moment('ended_at'),
   deleteRequestedAt: moment('delete_requested_at'),
+  /** The end of the sign-in it stems from: what its jobs submit is refused then. Null where nobody's token submitted it. */
+  signInEnds: moment('sign_in_ends'),
 });
 
 /** What lists of both are read by. */
@@ -127,6 +130,10 @@ export const jobs = pgTable(
       .on(t.workflowId, t.id)
       .where(sql`workflow_id is not null`),
     ...listIndexes('jobs', t),
+    // How many an owner has is counted before a submit; those of workflows are counted there.
+    index('jobs_owner_unfinished')
+      .on(t.owner)
+      .where(sql`workflow_id is null and status in ('pending', 'running')`),
     // Rows are written in the order of their creation: a few bytes for many of them tell when.
     index('jobs_created').using('brin', t.createdAt),
     uniqueIndex('jobs_temporal_id').on(t.temporalId),
@@ -180,6 +187,9 @@ export const workflows = pgTable(
       .on(t.rerunOf)
       .where(sql`rerun_of is not null`),
     ...listIndexes('workflows', t),
+    index('workflows_owner_unfinished')
+      .on(t.owner)
+      .where(sql`status in ('pending', 'running')`),
     uniqueIndex('workflows_temporal_id').on(t.temporalId),
   ],
 );
@@ -442,6 +452,53 @@ export const uploads = pgTable('uploads', {
   isVerified: boolean('is_verified').notNull().default(false),
   createdAt: moment('created_at').notNull().defaultNow(),
 });
+
+/** What owners have in the store, as it was seen to be: the sum of theirs is bounded. Each object once, whatever names it. */
+export const storedObjects = pgTable(
+  'stored_objects',
+  {
+    key: text('object_key').primaryKey(),
+    /** Who put it, also into the area of a group. */
+    owner: text('owner').notNull(),
+    kind: text('kind').$type<StoredKind>().notNull(),
+    size: bigint('size', { mode: 'number' }).notNull(),
+  },
+  (t) => [index('stored_objects_owner').on(t.owner, t.size)],
+);
+
+/** URLs that were given out for stores that we do not see bytes come into: what came is looked at until it is settled. */
+export const pendingPuts = pgTable('pending_puts', {
+  key: text('object_key').primaryKey(),
+  owner: text('owner').notNull(),
+  kind: text('kind').$type<StoredKind>().notNull(),
+  announcedAt: moment('announced_at').notNull().defaultNow(),
+  lookedAt: moment('looked_at'),
+});
+
+/** Submits of each owner, told by every API process: its limit holds for all of them together. */
+export const submitCounts = pgTable(
+  'submit_counts',
+  {
+    owner: text('owner').notNull(),
+    minute: moment('minute').notNull(),
+    submits: integer('submits').notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.owner, t.minute] }), index('submit_counts_minute').on(t.minute)],
+);
+
+/** Who may do nothing here any more: operators say so. */
+export const bars = pgTable(
+  'bars',
+  {
+    kind: text('kind').$type<'owner' | 'group'>().notNull(),
+    name: text('name').notNull(),
+    /** Told to who is barred. */
+    reason: text('reason'),
+    barredBy: text('barred_by').notNull(),
+    barredAt: moment('barred_at').notNull().defaultNow(),
+  },
+  (t) => [primaryKey({ columns: [t.kind, t.name] })],
+);
 
 export type NotificationState = 'retrying' | 'delivered' | 'givenUp';
 

@@ -112,6 +112,7 @@ export interface WorkflowHandle {
   owner: string;
   name: string;
   status: JobStatus;
+  total: number;
   /** The job that submitted it, if one did. */
   submittedBy: number | null;
 }
@@ -119,7 +120,7 @@ export interface WorkflowHandle {
 /** Whoever owns it: the caller decides what that means. */
 export async function findWorkflowHandle(db: Database, id: number): Promise<WorkflowHandle | undefined> {
   const [row] = await db.$client<WorkflowHandle[]>`
-    select id, owner, name, status, submitted_by as "submittedBy" from workflows where id = ${id}`;
+    select id, owner, name, status, total, submitted_by as "submittedBy" from workflows where id = ${id}`;
   return row;
 }
 

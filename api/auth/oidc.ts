@@ -55,7 +55,7 @@ function jwksVerifier(issuer: IssuerConfig, provider: () => Promise<Provider>, i
     }).catch((error: unknown) => {
       throw isAboutKeys(error) ? new ProviderUnreachable(`keys of ${name}`, { cause: error }) : error;
     });
-    return identify(payload);
+    return { ...identify(payload), signInEnds: payload.exp! };
   };
 }
 
@@ -86,7 +86,7 @@ function userinfoVerifier(issuer: IssuerConfig, provider: () => Promise<Provider
 
     const { issuer: name, userinfo_endpoint: url } = await provider();
     if (!url) throw new ProviderUnreachable(`${name} has no userinfo endpoint`);
-    const identity = identify(await fetchUserinfo(url, token));
+    const identity = { ...identify(await fetchUserinfo(url, token)), signInEnds: Math.floor(expiresMs / 1000) };
     remembered.delete(hash);
     remembered.set(hash, { identity, untilMs: Math.min(Date.now() + rememberMs, expiresMs) });
     const oldest = remembered.keys().next();
