@@ -63,6 +63,8 @@ export async function startApi(
     maxBodyBytes?: number;
     maximumJobsPerWorkflow?: number;
     delegationDays?: number;
+    /** At the signed URLs. */
+    servesObjects?: true;
     quotas?: Partial<ApiDependencies['config']['quotas']>;
     answerWithinMs?: number;
     statementTimeoutMs?: number;
@@ -99,7 +101,7 @@ export async function startApi(
     },
     db: connection.db,
     bars,
-    objects: objectRoutes(store, putRules(connection.db, bars)),
+    ...(options.servesObjects ? { objects: objectRoutes(store, putRules(connection.db, bars)) } : {}),
     store,
     sealing: sealing(options.secretsKeys ?? []),
     codec: payloadCodec(options.secretsKeys ?? [], { acceptUnencrypted: true }),

@@ -12,7 +12,7 @@ let owner: string;
 let anna: Client;
 
 beforeAll(async () => {
-  api = await startApi();
+  api = await startApi({ servesObjects: true });
   operator = await api.as('olga', 'operators');
 });
 afterAll(() => api.close());

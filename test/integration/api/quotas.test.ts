@@ -13,6 +13,7 @@ let counter = 0;
 
 beforeAll(async () => {
   api = await startApi({
+    servesObjects: true,
     quotas: { unfinishedJobs: 20, submitsPerMinute: 30, storedGb: 1e-6, uploadGb: 5e-7, jobOutputGb: 5e-7 },
   });
 });

@@ -458,7 +458,7 @@ async function fillKeys(owner: string, n: number): Promise<void> {
 /** The best of some: others use the machine too. */
 async function secondsOf({ isOnce }: Case, ask: Ask): Promise<number> {
   let best = Infinity;
-  for (let i = 0; i < (isOnce ? 1 : 3); i += 1) {
+  for (let i = 0; i < (isOnce ? 1 : 2); i += 1) {
     const began = performance.now();
     const { status, text } = await ask();
     best = Math.min(best, (performance.now() - began) / 1000);
@@ -474,11 +474,18 @@ describe('a quarter of what is allowed takes no less than a sixth of the time', 
       const name = `user${(counter += 1)}`;
       return each.prepare({ name, client: await api.as(name) }, n);
     };
-    const quarter = await secondsOf(each, await ofOwner(Math.ceil(each.limit / 4)));
-    const whole = await secondsOf(each, await ofOwner(each.limit));
+    const askQuarter = await ofOwner(Math.ceil(each.limit / 4));
+    const askWhole = await ofOwner(each.limit);
+    let [quarter, whole, most] = [Infinity, Infinity, 0];
+    // What is measured beside other work may be wrong once; the square of something is there each time.
+    for (let i = 0; i < (each.isOnce ? 1 : 4) && whole >= most; i += 1) {
+      quarter = Math.min(quarter, await secondsOf(each, askQuarter));
+      whole = Math.min(whole, await secondsOf(each, askWhole));
+      most = 6 * quarter + 0.25;
+    }
     if (process.env['TEST_TIMES']) console.log(each.route, each.what, quarter.toFixed(3), whole.toFixed(3));
     // What takes no time at all is no matter, whatever it grows like.
-    expect(whole).toBeLessThan(6 * quarter + 0.25);
+    expect(whole).toBeLessThan(most);
     expect(whole).toBeLessThan(20);
   });
 
