@@ -4,6 +4,7 @@ import type { Database } from '../db/connection.ts';
 import { currentRun, type RunFacts } from '../db/execution.ts';
 import { appendCallOutput, claimCall, endCall, findOpenCall, type JobCall } from '../db/job-calls.ts';
 import { findImage } from '../db/machines.ts';
+import { forgetObjects, recordObject } from '../db/quotas.ts';
 import { mostOutputBytes, type CallRef, type CallResult } from '../domain/call-messages.ts';
 import type { JobDescription } from '../domain/description.ts';
 import { scratchPath } from '../domain/environment.ts';
@@ -131,12 +132,23 @@ export function createCallActivities(deps: HostDependencies): CallActivities {
   }
 
   async function snapshot(call: Call<'snapshot'>, run: RunFacts): Promise<CallResult> {
-    const url = await store.presignPut(snapshotKey(run.job.uid, call.id), putSeconds);
+    const { uid, owner, groups } = run.job;
+    const key = snapshotKey(uid, call.id);
+    const { mostBytes } = deps;
+    const by = { owner, groups, kind: 'snapshot' as const };
+    const url = await store.presignPut(key, putSeconds, { mostBytes, by });
     const machine = await deps.machine(run.machineId);
     const { path } = call.request;
     const binds = scratchBinds(run.job.description);
     const result = await machine.snapshot(refOf(call), { path, url, binds }, Context.current().cancellationSignal);
-    return result.kind === 'uploaded' ? result : { kind: 'refused', detail: result.detail };
+    if (result.kind !== 'uploaded') return { kind: 'refused', detail: result.detail };
+    if (result.sizeBytes > mostBytes) {
+      await store.delete(key);
+      await forgetObjects(db, [key]);
+      return { kind: 'refused', detail: `the snapshot has ${result.sizeBytes} bytes, and may have ${mostBytes}` };
+    }
+    await recordObject(db, { key, owner, kind: 'snapshot', size: result.sizeBytes });
+    return result;
   }
 
   return {

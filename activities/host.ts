@@ -9,6 +9,7 @@ import { isUnavailable, type Database } from '../db/connection.ts';
 import { announcedChecksums } from '../db/uploads.ts';
 import { artifactObject, imageObject } from '../descriptions/object-names.ts';
 import { currentRun, markRunning, publishOutputs, type RunFacts } from '../db/execution.ts';
+import { forgetObjects } from '../db/quotas.ts';
 import { findImage, forgetImage, recordImage } from '../db/machines.ts';
 import { scratchOutputs } from '../domain/environment.ts';
 import type { JobExecution } from '../domain/execution.ts';
@@ -54,6 +55,8 @@ export interface HostDependencies {
   storagePatienceSeconds: number;
   killGraceSeconds: number;
   logBytesPerStream: number;
+  /** Of all outputs of a job, and of a snapshot. */
+  mostBytes: number;
   machine(id: number): Promise<Machine>;
 }
 
@@ -238,6 +241,8 @@ export function createHostActivities(deps: HostDependencies): HostActivities {
         const scratchOutput = scratchOutputs(description.artifacts);
         const inScratch = (name: string) => scratchOutput(name) ?? name;
         const began = Date.now();
+        const { mostBytes } = deps;
+        const by = { owner: run.job.owner, groups: run.job.groups, kind: 'output' as const };
         const requests = await Promise.all(
           wanted.map(async ({ kind, name: asked, key }): Promise<OutputRequest> => {
             const name = inScratch(asked);
@@ -246,7 +251,7 @@ export function createHostActivities(deps: HostDependencies): HostActivities {
               kind === 'directory' ? `${withoutTrailingSlashes(name)}.tgz` : name,
             );
             return stored === undefined
-              ? { kind, name, url: await store.presignPut(key, urlSeconds) }
+              ? { kind, name, url: await store.presignPut(key, urlSeconds, { mostBytes, by }) }
               : { kind, name, stored };
           }),
         );
@@ -262,16 +267,23 @@ export function createHostActivities(deps: HostDependencies): HostActivities {
         if ((isAway && troubles.mayWaitForStore()) || (isRefused && troubles.count('refused') < refusedAttempts)) {
           throw storeIsAway(failures.map(({ detail }) => detail).join('; '));
         }
-        await publishOutputs(
-          db,
-          ref,
-          results.flatMap((result, index) => {
-            const { kind, name, key } = wanted[index]!;
-            // What the user's own storage has is not ours to hand out.
-            const isOurs = requests[index]!.stored === undefined;
-            return result.kind === 'uploaded' && isOurs ? [{ kind, name, key, size: result.sizeBytes }] : [];
-          }),
-        );
+        const stored = results.flatMap((result, index) => {
+          const { kind, name, key } = wanted[index]!;
+          // What the user's own storage has is not ours to hand out.
+          const isOurs = requests[index]!.stored === undefined;
+          return result.kind === 'uploaded' && isOurs ? [{ kind, name, key, size: result.sizeBytes }] : [];
+        });
+        const bytes = stored.reduce((sum, { size }) => sum + size, 0);
+        if (bytes > mostBytes) {
+          for (const { key } of stored) await store.delete(key);
+          await forgetObjects(
+            db,
+            stored.map(({ key }) => key),
+          );
+          const detail = `the outputs have ${bytes} bytes together, and those of a job may have ${mostBytes}`;
+          return { seconds: (Date.now() - began) / 1000, failures: [{ cause: 'upload', detail }] };
+        }
+        await publishOutputs(db, ref, stored);
         return {
           seconds: (Date.now() - began) / 1000,
           failures: failures.map(({ cause, detail }) => ({

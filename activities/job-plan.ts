@@ -1,6 +1,7 @@
 /** What a stored job means for its execution and for its place in the queue. */
 import type { JobRow } from '../db/execution.ts';
 import type { QueuedCandidate } from '../db/placements.ts';
+import { singleJobs } from '../domain/turns.ts';
 import { abilitiesFor } from '../domain/abilities.ts';
 import type { JobPlan } from '../domain/job-messages.ts';
 import { waitsOut } from '../domain/queue-policy.ts';
@@ -50,6 +51,7 @@ export function candidateOf(job: JobRow, attempt: number): QueuedCandidate {
     attempt,
     temporalId: job.temporalId,
     owner: job.owner,
+    workflowId: job.workflowId ?? singleJobs,
     priority: policies.priority,
     waitsOut: waitsOut(policies, attempt),
     sizes: acceptableSizes(resources),

@@ -11,16 +11,19 @@ import type { Config } from '../config/config.ts';
 import type { Database } from '../db/connection.ts';
 import type { Sealing } from '../secrets/sealing.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
-import { authentication, headerToken, type TokenReader } from './auth/authentication.ts';
+import { authentication, delegationSecondsOf, headerToken, type TokenReader } from './auth/authentication.ts';
+import type { BarList } from './auth/bars.ts';
 import { operatorsOnly } from './auth/operators.ts';
 import { deviceLogin, type DeviceLogin } from './auth/device-login.ts';
 import { jobScope } from './auth/job-scope.ts';
 import { ApiError, errorAnswer } from './errors.ts';
 import { routesOf, type App, type Env } from './resource.ts';
 import { timeLimit } from './time-limit.ts';
+import { quotaKeeper } from './quotas.ts';
 import { accountingRoutes } from './routes/accounting.ts';
 import { dataOutputRoutes } from './routes/data-output.ts';
 import { codecSessionRoutes, codecToken, formToken } from './routes/codec-session.ts';
+import { barRoutes } from './routes/bars.ts';
 import { codecRoutes } from './routes/codec.ts';
 import { openApiDocument } from './openapi/document.ts';
 import { documentRoutes } from './routes/documents.ts';
@@ -30,6 +33,7 @@ import { jobCallRoutes } from './routes/job-calls.ts';
 import { jobOutputRoutes } from './routes/job-output.ts';
 import { jobRoutes } from './routes/jobs.ts';
 import { kvRoutes } from './routes/kv.ts';
+import { quotaRoutes } from './routes/quotas.ts';
 import { resourceRoutes } from './routes/resources.ts';
 import { timeSeriesRoutes } from './routes/time-series.ts';
 import { tokenRoutes } from './routes/token.ts';
@@ -38,7 +42,7 @@ import { loginRoutes } from './routes/login.ts';
 import { workflowRoutes } from './routes/workflows.ts';
 
 export interface ApiDependencies {
-  config: Pick<Config, 'auth' | 'login' | 'notifications'> & {
+  config: Pick<Config, 'auth' | 'login' | 'notifications' | 'quotas'> & {
     api: Pick<Config['api'], 'maxBodyBytes' | 'publicUrl'>;
     execution: Pick<Config['execution'], 'benchmarkRuntime' | 'maximumJobsPerWorkflow' | 'imageDirectories'>;
     temporal: Pick<Config['temporal'], 'uiOrigin'>;
@@ -50,6 +54,7 @@ export interface ApiDependencies {
   /** Told after every commit that left something in the outbox. Must not throw or wait. */
   wakeOutbox: () => void;
   log: Logger;
+  bars: BarList;
   /** Serves the signed URLs of the local store; it stands outside of authentication. Absent with S3. */
   objects?: Hono;
   /** How long an answer may take to begin: a database that hangs must not make clients hang. Below their 150 s. */
@@ -59,15 +64,17 @@ export interface ApiDependencies {
 const documentedPrefix = '/v1';
 const prefixes = [documentedPrefix, '/prominence/v1', '/api/v1'];
 
-export function createApi(deps: ApiDependencies): Hono<Env> {
+export function createApi(given: ApiDependencies): Hono<Env> {
+  const deps = { ...given, quotas: quotaKeeper(given.db, given.config.quotas) };
+  const { bars } = deps;
   const app: App = new Hono<Env>();
   app.onError(errorAnswer(deps.log));
   app.notFound((c) => c.json({ error: `There is nothing at ${c.req.path}` }, 404));
 
   const guardsFor = (readToken: TokenReader) => [
     timeLimit(deps.answerWithinMs ?? 120_000),
-    authentication(deps.config.auth, readToken),
-    jobScope(deps.db, prefixes),
+    authentication(deps.config.auth, readToken, bars),
+    jobScope(deps.db, { prefixes, delegationSeconds: delegationSecondsOf(deps.config.auth) }),
     limitBody(deps.config.api.maxBodyBytes),
   ];
   const guards = guardsFor(headerToken);
@@ -84,6 +91,9 @@ export function createApi(deps: ApiDependencies): Hono<Env> {
   resourceRoutes(routes, guards, deps);
   timeSeriesRoutes(routes, guards, deps);
   tokenRoutes(routes, guards, deps);
+  quotaRoutes(routes, guards, deps);
+  const operators = operatorsOnly(deps.config.auth.operatorGroups);
+  barRoutes(routes, [...guards, operators], deps);
   for (const prefix of prefixes) app.route(prefix, routes);
   healthRoutes(app, deps);
   const login = configuredLogin(deps.config);
@@ -91,10 +101,14 @@ export function createApi(deps: ApiDependencies): Hono<Env> {
   if (login) loginRoutes(app, [timeLimit(30_000), limitBody(65_536)], login);
   const { uiOrigin } = deps.config.temporal;
   if (uiOrigin !== undefined) app.use('/codec/*', forPagesOf(uiOrigin));
-  const operators = operatorsOnly(deps.config.auth.operatorGroups);
   codecRoutes(app, [...guardsFor(codecToken), operators], deps.codec);
   // The token itself is in the body, so that is bounded first.
-  const sessionGuards = [timeLimit(30_000), limitBody(65_536), authentication(deps.config.auth, formToken), operators];
+  const sessionGuards = [
+    timeLimit(30_000),
+    limitBody(65_536),
+    authentication(deps.config.auth, formToken, bars),
+    operators,
+  ];
   codecSessionRoutes(app, sessionGuards, deps.config.api.publicUrl.startsWith('https:'));
   documentRoutes(app, () =>
     openApiDocument([

@@ -95,10 +95,12 @@ async function outputViews(
 ): Promise<unknown> {
   const names = job.submitted[field];
   if (!Array.isArray(names)) return [];
+  const outputs = new Map<unknown, JobOutput>();
+  for (const output of job.outputs) if (output.kind === kind) outputs.set(output.name, output);
   return Promise.all(
     names.map(async (name: unknown) => {
       const stored = job.parameters && typeof name === 'string' ? substitute(name, job.parameters) : name;
-      const output = job.outputs.find((it) => it.kind === kind && it.name === stored);
+      const output = outputs.get(stored);
       if (!output || output.size === null) return { name, url: '' };
       return { name, url: await store.presignGet(output.key, urlSeconds), size: output.size };
     }),

@@ -16,16 +16,21 @@ export interface NeededUpload {
 /** Of one submit. A missing one beyond them fails its own job when it is fetched. */
 const mostNames = 10_000;
 
+/** What names are made in all: a template may be as long as a request, and a name that long is no upload's. */
+const mostCharacters = 10_000_000;
+
 /** In the order of the jobs. @param factoryOf what makes instances of a job, if anything does */
 export function* neededUploads(
   jobs: readonly JobDescription[],
   factoryOf: (job: JobDescription) => Factory | undefined,
 ): Generator<NeededUpload, void> {
   let left = mostNames;
+  let room = mostCharacters;
   for (const { kind, names } of templates(jobs, factoryOf)) {
     for (const name of names) {
-      if (left === 0) return;
+      if (left === 0 || room <= 0) return;
       left -= 1;
+      room -= name.length;
       const object = kind === 'Image' ? imageObject(name) : artifactObject(name);
       if (object) yield { kind, name, object };
     }

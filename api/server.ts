@@ -13,6 +13,8 @@ import { createObjectStore } from '../storage/create.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { payloadCodec } from '../temporal/codec.ts';
 import { createApi } from './app.ts';
+import { barList } from './auth/bars.ts';
+import { putRules } from './put-rules.ts';
 import { objectRoutes } from './routes/objects.ts';
 
 /** What nobody waits for any more must not go on: below the time that an answer may take to begin. */
@@ -27,6 +29,7 @@ async function main(): Promise<void> {
     publicUrl: config.api.publicUrl,
     signingKey: config.auth.signingKey,
   });
+  const bars = barList(database.db);
   const app = createApi({
     config,
     db: database.db,
@@ -35,7 +38,8 @@ async function main(): Promise<void> {
     codec: payloadCodec(config.secrets.keys, { acceptUnencrypted: true }),
     wakeOutbox: outboxWaker(database.db),
     log,
-    ...(store.kind === 'local' ? { objects: objectRoutes(store) } : {}),
+    ...(store.kind === 'local' ? { objects: objectRoutes(store, putRules(database.db, bars)) } : {}),
+    bars,
   });
   const stopping = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stopping.abort());

@@ -26,7 +26,10 @@ export async function createWorkflow(c: Context<Env>, deps: SubmitDependencies):
   const earlier = idempotency && (await findKey(deps.db, identity.owner, idempotency));
   if (earlier) return acceptedId(earlier);
   const description = await checked(deps, identity, asked.description);
-  const id = await store(deps, { identity, submitted: asked.submitted, description }, idempotency);
+  const { total } = planWorkflow(description);
+  const id = await deps.quotas.submitting(identity.owner, total, () =>
+    store(deps, { identity, submitted: asked.submitted, description }, idempotency),
+  );
   deps.wakeOutbox();
   return id;
 }

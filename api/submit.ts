@@ -1,5 +1,6 @@
 /** What happens between a POSTed description and its row. */
 import type { Context } from 'hono';
+import type { Config } from '../config/config.ts';
 import type { Database } from '../db/connection.ts';
 import { findKey, type Idempotency } from '../db/idempotency-keys.ts';
 import { submitJob, submitJobOnce, type Submission } from '../db/submissions.ts';
@@ -10,16 +11,18 @@ import type { ObjectStore } from '../storage/object-store.ts';
 import { readDescription } from './body.ts';
 import { badRequest } from './errors.ts';
 import { idempotencyOf, acceptedId, readKey } from './idempotency.ts';
+import type { QuotaKeeper } from './quotas.ts';
 import { withUploads } from './uploaded-objects.ts';
 import type { Env } from './resource.ts';
 
 /** What a submission is judged by and kept in. */
 export interface SubmitDependencies {
-  config: Configured;
+  config: Configured & Pick<Config, 'quotas'>;
   db: Database;
   store: ObjectStore;
   sealing: Sealing;
   wakeOutbox: () => void;
+  quotas: QuotaKeeper;
 }
 
 export function isDryRun(c: Context): boolean {
@@ -44,7 +47,9 @@ export async function createJob(c: Context<Env>, deps: SubmitDependencies): Prom
   const unsupported = unsupportedReason(parsed.description, given);
   if (unsupported) throw badRequest(unsupported);
   const [description = parsed.description] = await withUploads(deps, identity, [parsed.description]);
-  const id = await store(deps, { identity, submitted, description }, idempotency);
+  const id = await deps.quotas.submitting(identity.owner, 1, () =>
+    store(deps, { identity, submitted, description }, idempotency),
+  );
   deps.wakeOutbox();
   return id;
 }

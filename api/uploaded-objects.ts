@@ -2,6 +2,7 @@
  * Images and artifacts that are names of uploads: they must exist and be readable by the submitter. What may not be
  * read is answered like what does not exist, so that names of others can't be probed.
  */
+import { gigabyte, type Config } from '../config/config.ts';
 import type { Database } from '../db/connection.ts';
 import type { Identity } from '../db/submissions.ts';
 import { announcedChecksums, markVerified, unverifiedUploads } from '../db/uploads.ts';
@@ -19,6 +20,7 @@ import { neededUploads, type NeededUpload } from './needed-uploads.ts';
 interface Dependencies {
   db: Database;
   store: ObjectStore;
+  config: Pick<Config, 'quotas'>;
 }
 
 /** At most this many questions to the store at once. */
@@ -34,7 +36,7 @@ export async function withUploads(
   jobs: JobDescription[],
   factoryOf: (job: JobDescription) => Factory | undefined = () => undefined,
 ): Promise<JobDescription[]> {
-  const missing = await firstMissing(deps.store, identity, neededUploads(jobs, factoryOf));
+  const missing = await firstMissing(deps, identity, neededUploads(jobs, factoryOf));
   if (missing) throw badRequest(`${missing.kind} ${shortened(missing.name)} does not exist`);
   if (!deps.store.checksPuts) await verify(deps, identity, neededUploads(jobs, factoryOf));
   const imageKeys = new Map<string, string>();
@@ -88,14 +90,16 @@ function unreadable(error: unknown): undefined {
 
 /** In the order given. Each object is asked for once. */
 async function firstMissing(
-  store: ObjectStore,
+  { store, config }: Dependencies,
   identity: Identity,
   needed: Iterable<NeededUpload>,
 ): Promise<NeededUpload | undefined> {
   const asked = new Set<string>();
   let batch: { needed: NeededUpload; key: string }[] = [];
   const missingInBatch = async (): Promise<NeededUpload | undefined> => {
-    const found = await Promise.all(batch.map(({ key }) => inStore(store, key)));
+    const found = await Promise.all(
+      batch.map(({ key, needed }) => inStore(store, key, needed, config.quotas.uploadGb * gigabyte)),
+    );
     const missing = batch[found.indexOf(false)]?.needed;
     batch = [];
     return missing;
@@ -129,10 +133,19 @@ function keyOf({ owner, groups }: Identity, object: ObjectName): string | undefi
 /** As S3 has it. */
 const longestKeyBytes = 1024;
 
-async function inStore(store: ObjectStore, key: string): Promise<boolean> {
-  try {
-    return (await store.head(key)) !== undefined;
-  } catch (error) {
+async function inStore(
+  store: ObjectStore,
+  key: string,
+  { kind, name }: NeededUpload,
+  mostBytes: number,
+): Promise<boolean> {
+  const found = await store.head(key).catch((error: unknown) => {
     throw unavailable('The object store does not answer at the moment, please try again', error);
+  });
+  // It came past us, and is deleted soon.
+  if (found && found.sizeBytes > mostBytes) {
+    const size = `has ${found.sizeBytes} bytes, and an upload may have ${mostBytes}`;
+    throw badRequest(`${kind} ${shortened(name)} ${size}`);
   }
+  return found !== undefined;
 }

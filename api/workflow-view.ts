@@ -1,12 +1,13 @@
 /** A workflow as clients see it (spec.md 3.6), and its graph. */
-import type { DetailedWorkflow, ListedWorkflow, NodeCounts, WorkflowNode } from '../db/workflow-listing.ts';
 import { warningsOfWorkflow } from '../descriptions/templates.ts';
+import type { DetailedWorkflow, ListedWorkflow, WorkflowNode } from '../db/workflow-listing.ts';
 import { isTerminal } from '../domain/status.ts';
+import { progressOf } from '../domain/workflow-progress.ts';
 import { notificationStates } from './notification-view.ts';
 import { maskedFactories, maskedJob, maskedNotifications } from './masking.ts';
 
 export function workflowListView(workflow: ListedWorkflow): Record<string, unknown> {
-  const { id, name, status, statusReason, total, counts } = workflow;
+  const { id, name, status, statusReason, total, counts, deleted } = workflow;
   return {
     id,
     name,
@@ -18,7 +19,7 @@ export function workflowListView(workflow: ListedWorkflow): Record<string, unkno
       ...(workflow.startedAt === null ? {} : { startTime: workflow.startedAt }),
       ...(workflow.endedAt === null ? {} : { endTime: workflow.endedAt }),
     },
-    progress: progress(total, counts),
+    progress: progressOf({ total, ...counts, deleted }),
   };
 }
 
@@ -66,8 +67,3 @@ export function graphView(nodes: WorkflowNode[]): Record<string, unknown> {
 
 const isBeingDeleted = (workflow: ListedWorkflow): boolean =>
   workflow.deleteRequestedAt !== null && !isTerminal(workflow.status);
-
-/** Adds up to `total`, as clients know it: what will never run still counts as waiting. */
-function progress(total: number, { done, failed, queued }: NodeCounts): Record<string, number> {
-  return { total, done, failed, queued, waiting: total - done - failed - queued };
-}

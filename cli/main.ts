@@ -1,5 +1,6 @@
 /** The `prominence` command: one file per subcommand, an error is one line and exit code 1. */
 import { Command, CommanderError } from 'commander';
+import { addBarCommand } from './bar.ts';
 import { addTokenCommand } from './token.ts';
 
 const program = new Command('prominence')
@@ -8,6 +9,7 @@ const program = new Command('prominence')
   .exitOverride();
 
 addTokenCommand(program);
+addBarCommand(program);
 
 try {
   await program.parseAsync();

@@ -1,10 +1,8 @@
 /** `prominence token`: a token for the embedded stack's API, signed with the key in its configuration. */
 import type { Command } from 'commander';
-import { existsSync } from 'node:fs';
-import { join, resolve } from 'node:path';
 import { issueToken } from '../api/auth/tokens.ts';
-import { ConfigError, type Config } from '../config/config.ts';
-import { loadConfig } from '../config/load.ts';
+import { ConfigError } from '../config/config.ts';
+import { configuration } from './configuration.ts';
 import { parseDuration } from './duration.ts';
 
 interface TokenOptions {
@@ -38,18 +36,4 @@ async function makeToken(options: TokenOptions, env: NodeJS.ProcessEnv): Promise
     ...(options.email === undefined ? {} : { email: options.email }),
     expiresSeconds,
   });
-}
-
-/**
- * A home that is named stands for its stack, which reads no other configuration either, and nothing of the environment.
- * @throws ConfigError saying how to get one, when there is none yet
- */
-function configuration(env: NodeJS.ProcessEnv): Config {
-  const home = env['PROMINENCE_HOME'];
-  const named = home ? undefined : env['PROMINENCE_CONFIG'];
-  const file = named || join(resolve(home || '.prominence'), 'prominence.yaml');
-  if (existsSync(file)) return loadConfig({ file, env: named ? env : {} });
-  throw new ConfigError([
-    `there is no configuration at ${file}: start the stack once (npm start), or set PROMINENCE_HOME or PROMINENCE_CONFIG`,
-  ]);
 }

@@ -39,6 +39,8 @@ export interface WorkflowProgress {
   failed: number;
   queued: number;
   waiting: number;
+  /** Of a deleted workflow; then nothing waits. */
+  deleted?: number;
 }
 
 export type WorkflowDetail = WorkflowSummary &

@@ -213,6 +213,20 @@ const notifications = v.strictObject({
   ),
 });
 
+export const quotas = v.strictObject({
+  /** Jobs that have not ended, those of workflows too. */
+  unfinishedJobs: v.optional(count, 2_000_000),
+  /** Of jobs and of workflows, each once however many jobs it has. */
+  submitsPerMinute: v.optional(count, 6000),
+  /** Uploads, outputs and snapshots together. 1 GB is 10^9 bytes. */
+  storedGb: v.optional(positive, 1000),
+  uploadGb: v.optional(positive, 100),
+  /** All outputs of a job together; one snapshot. */
+  jobOutputGb: v.optional(positive, 200),
+  /** Of an image, unpacked. */
+  imageGb: v.optional(positive, 100),
+});
+
 const sections = v.strictObject({
   /** Marks everything this installation makes elsewhere (run directories, Temporal ids need no mark). */
   deployment: v.optional(v.pipe(v.string(), v.regex(/^[a-z0-9]{1,20}$/, 'must be 1 to 20 of a-z and 0-9')), 'p'),
@@ -244,7 +258,12 @@ const sections = v.strictObject({
     /** Secret for our own tokens (HS256) and for signed object URLs. */
     signingKey: ownKey,
     issuers: v.optional(v.array(issuer), []),
-    /** Members of any of these groups are operators: they may decode what Temporal keeps. */
+    /**
+     * So long after its submit, in days, a job may submit others with its token, though its owner's sign-in ended before:
+     * and all that they submit until then, too.
+     */
+    delegationDays: v.optional(v.pipe(v.number(), v.minValue(0, 'must be at least 0')), 7),
+    /** Members of any of these groups are operators: they may decode what Temporal keeps, and bar users. */
     operatorGroups: v.optional(v.array(text), []),
   }),
   login: v.optional(login),
@@ -313,6 +332,8 @@ const sections = v.strictObject({
     }),
     {},
   ),
+  /** What one owner may have and do. */
+  quotas: v.optional(quotas, {}),
   /** How long what ended is kept, in days; what was used stays counted. */
   retention: v.optional(
     v.strictObject({
@@ -361,6 +382,9 @@ export const configSchema = v.pipe(
     });
   }),
 );
+
+/** Sizes in the configuration are told in these. */
+export const gigabyte = 1e9;
 
 export type Config = v.InferOutput<typeof configSchema>;
 export type SiteConfig = Config['sites'][number];

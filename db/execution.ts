@@ -12,7 +12,7 @@ import { reasons } from '../domain/reasons.ts';
 import type { JobStatus } from '../domain/status.ts';
 import type { Database, Transaction } from './connection.ts';
 import { release } from './placements.ts';
-import { attempts, jobEvents, jobs, machines, outputs, placements, workflowNodes } from './schema.ts';
+import { attempts, jobEvents, jobs, machines, placements, workflowNodes, type outputs } from './schema.ts';
 
 const unfinished: JobStatus[] = ['pending', 'running'];
 
@@ -244,15 +244,18 @@ export async function publishOutputs(
   await db.transaction(async (tx) => {
     const job = await lockJob(tx, ref.jobId);
     if (!job || job.attempt !== ref.attempt || !unfinished.includes(job.status)) return;
-    for (const row of rows) {
-      await tx
-        .insert(outputs)
-        .values({ ...ref, ...row })
-        .onConflictDoUpdate({
-          target: [outputs.jobId, outputs.attempt, outputs.kind, outputs.name],
-          set: { key: row.key, size: row.size },
-        });
-    }
+    // Of two under one name the last counts: a statement may touch each row once.
+    const last = [...new Map(rows.map((row) => [`${row.kind} ${row.name}`, row])).values()];
+    await tx.execute(sql`
+      insert into outputs (job_id, attempt, kind, name, object_key, size)
+      select ${ref.jobId}::int, ${ref.attempt}::int, kind, name, key, size
+      from jsonb_to_recordset(${JSON.stringify(last)}::jsonb) as fresh (kind text, name text, key text, size bigint)
+      on conflict (job_id, attempt, kind, name) do update set object_key = excluded.object_key, size = excluded.size`);
+    await tx.execute(sql`
+      insert into stored_objects (object_key, owner, kind, size)
+      select distinct on (key) key, ${job.owner}, 'output', size
+      from jsonb_to_recordset(${JSON.stringify(last)}::jsonb) as fresh (key text, size bigint)
+      on conflict (object_key) do update set owner = excluded.owner, kind = excluded.kind, size = excluded.size`);
   });
 }
 

@@ -7,6 +7,7 @@ import type { IdRanges } from '../domain/id-ranges.ts';
 import type { Parameters } from '../domain/parameters.ts';
 import type { JobStatus } from '../domain/status.ts';
 import type { Database, Sql } from './connection.ts';
+import { groupedBy } from './grouped.ts';
 import { notificationFates, type NotificationFate } from './notifications.ts';
 import {
   cut,
@@ -133,7 +134,7 @@ export async function listDetailedJobs(db: Database, filter: JobFilter, page: Li
     tasks: row.submitted['tasks'],
     outputs: outputs.get(row.id) ?? [],
     attempts: attempts.get(row.id) ?? [],
-    notifications: fates.filter(({ subjectId }) => subjectId === row.id),
+    notifications: fates.get(row.id) ?? [],
   }));
   return { rows: detailed, next };
 }
@@ -219,7 +220,7 @@ async function readOutputs(sql: Sql, jobs: { id: number }[]): Promise<Map<number
     select outputs.job_id as "jobId", outputs.kind, outputs.name, outputs.object_key as key, outputs.size::float8 as size
     from outputs join jobs on jobs.id = outputs.job_id and jobs.attempt = outputs.attempt
     where outputs.job_id = any(${jobs.map((job) => job.id)}::int[])`;
-  return byJob(rows);
+  return groupedBy(rows, ({ jobId }) => jobId);
 }
 
 async function readAttempts(sql: Sql, jobs: { id: number }[]): Promise<Map<number, JobAttempt[]>> {
@@ -230,11 +231,5 @@ async function readAttempts(sql: Sql, jobs: { id: number }[]): Promise<Map<numbe
     from attempts left join machines on machines.id = attempts.machine_id
     where job_id = any(${jobs.map((job) => job.id)}::int[])
     order by job_id, attempt`;
-  return byJob(rows);
-}
-
-function byJob<T extends { jobId: number }>(rows: readonly T[]): Map<number, T[]> {
-  const groups = new Map<number, T[]>();
-  for (const row of rows) groups.set(row.jobId, [...(groups.get(row.jobId) ?? []), row]);
-  return groups;
+  return groupedBy(rows, ({ jobId }) => jobId);
 }

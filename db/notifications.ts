@@ -5,6 +5,7 @@ import type { Ended, NotificationRef } from '../domain/notification.ts';
 import { isTerminal } from '../domain/status.ts';
 import type { Database, Sql } from './connection.ts';
 import { findJob } from './execution.ts';
+import { groupedBy } from './grouped.ts';
 import { epoch } from './list-pages.ts';
 import { notifications, workflows, type NotificationState } from './schema.ts';
 
@@ -32,8 +33,8 @@ type StoredWorkflow = typeof workflows.$inferSelect;
 
 function particulars(found: NonNullable<Awaited<ReturnType<typeof findJob>>> | StoredWorkflow) {
   if ('total' in found) {
-    const { total, done, failed, skipped } = found;
-    return { about: 'workflow' as const, counts: { total, done, failed, skipped } };
+    const { total, done, failed, skipped, deleted } = found;
+    return { about: 'workflow' as const, counts: { total, done, failed, skipped, deleted } };
   }
   const { workflowId, parameters, execution, description } = found;
   const hasOutputs = description.outputFiles.length + description.outputDirs.length > 0;
@@ -62,12 +63,13 @@ export interface NotificationFate {
   changedAt: number;
 }
 
-/** Of jobs and workflows alike, whose ids differ; those of which there was no attempt yet are absent. */
-export async function notificationFates(sql: Sql, subjectIds: number[]): Promise<NotificationFate[]> {
-  if (subjectIds.length === 0) return [];
-  return sql<NotificationFate[]>`
+/** By their subjects: jobs and workflows alike, whose ids differ. Those of which there was no attempt yet are absent. */
+export async function notificationFates(sql: Sql, subjectIds: number[]): Promise<Map<number, NotificationFate[]>> {
+  if (subjectIds.length === 0) return new Map();
+  const rows = await sql<NotificationFate[]>`
     select subject_id as "subjectId", position, state, attempts, detail, ${epoch(sql, 'changed_at')} as "changedAt"
     from notifications where subject_id = any(${subjectIds}::int[]) order by subject_id, position`;
+  return groupedBy(rows, ({ subjectId }) => subjectId);
 }
 
 /** After each attempt. One that ends after the notification was given up only counts if it delivered it. */

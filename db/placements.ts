@@ -8,6 +8,7 @@ import type { PlacementRefusal } from '../domain/job-messages.ts';
 import type { Capacity, PlaceableMachine, PlacementCandidate } from '../domain/placement.ts';
 import type { WaitsOut } from '../domain/queue-policy.ts';
 import { reasons } from '../domain/reasons.ts';
+import { mostTakingTurns, type Turn } from '../domain/turns.ts';
 import type { Transaction } from './connection.ts';
 import { machines, placementRequests, placements } from './schema.ts';
 
@@ -25,6 +26,8 @@ export async function lockPlacements(tx: Transaction): Promise<void> {
 export interface QueuedCandidate extends PlacementCandidate {
   temporalId: string;
   owner: string;
+  /** Of the workflow it is in: see domain/turns.ts. */
+  workflowId: number;
   priority: number;
   waitsOut: WaitsOut;
 }
@@ -57,13 +60,13 @@ export interface ShardRequest extends Omit<QueuedCandidate, 'jobId'> {
 
 /** The same for jobs that no execution of their own waits for: their shard is told. Repeats are harmless. */
 export async function enqueueShard(tx: Transaction, request: ShardRequest, refusal: string): Promise<void> {
-  const { jobIds, attempt, temporalId, owner, priority, sizes, queueSeconds } = request;
+  const { jobIds, attempt, temporalId, owner, workflowId, priority, sizes, queueSeconds } = request;
   const list = (words: string[]) => sql`array(select jsonb_array_elements_text(${JSON.stringify(words)}::jsonb))`;
   await tx.execute(sql`
     with asked as (
-      insert into placement_requests (job_id, attempt, temporal_id, is_of_shard, owner, priority, sizes, sites, regions,
+      insert into placement_requests (job_id, attempt, temporal_id, is_of_shard, owner, workflow_id, priority, sizes, sites, regions,
         preferred_sites, preferred_regions, abilities, waits_out, refusal, expires_at)
-      select id, ${attempt}::int, ${temporalId}, true, ${owner}, ${priority}::int, ${JSON.stringify(sizes)}::jsonb,
+      select id, ${attempt}::int, ${temporalId}, true, ${owner}, ${workflowId}::int, ${priority}::int, ${JSON.stringify(sizes)}::jsonb,
         ${list(request.sites)}, ${list(request.regions)}, ${list(request.preferredSites)}, ${list(request.preferredRegions)},
         ${list(request.abilities)}, ${request.waitsOut}, ${refusal}, now() + ${queueSeconds ?? null}::float8 * interval '1 second'
       from (select jsonb_array_elements_text(${JSON.stringify(jobIds)}::jsonb)::int as id) asking order by id
@@ -85,12 +88,13 @@ export async function expiredJobs(tx: Transaction, limit: number): Promise<numbe
 export async function enqueue(tx: Transaction, request: QueuedCandidate, refusal: string): Promise<void> {
   const { jobId, attempt, temporalId, owner, priority, sizes, sites, regions, preferredSites, preferredRegions } =
     request;
-  const { abilities, waitsOut } = request;
+  const { workflowId, abilities, waitsOut } = request;
   const values = {
     jobId,
     attempt,
     temporalId,
     owner,
+    workflowId,
     priority,
     sizes,
     sites,
@@ -174,24 +178,16 @@ export interface QueuedRequest extends QueuedCandidate, Turn {
   refusal: string | null;
 }
 
-/** A place in the queue. */
-export interface Turn {
-  /** How many of its owner's jobs run or come before it. */
-  rank: number;
-  id: number;
-}
-
 /**
- * The next in turn after `after`: owners in turns, those with the fewest running jobs first, each with its jobs of the
- * highest priority first, then by age. A grant moves an owner's running jobs up and its waiting ones down by one, so ranks hold during a round. Reads no
- * more than a page of each owner, whatever waits.
+ * The next after `after` in the order of domain/turns.ts. It looks into the index for the sets that take turns, and reads
+ * no more than a page of each, whatever waits.
  */
 export async function queuePage(
   tx: Transaction,
   after: Turn | undefined,
   page: { size: number; number: number },
 ): Promise<QueuedRequest[]> {
-  const perOwner = page.size * (page.number + 1);
+  const perSet = page.size * (page.number + 1);
   const rows = await tx.execute<Record<string, unknown>>(sql`
     with recursive owners as (
       (select owner from placement_requests order by owner limit 1)
@@ -199,19 +195,47 @@ export async function queuePage(
       select (select owner from placement_requests p where p.owner > owners.owner order by owner limit 1)
       from owners where owners.owner is not null
     ), running as (
-      select owner, count(*)::int as jobs from placements where node = 0 group by owner
+      select owner, workflow_id, count(*)::int as jobs from placements where node = 0 group by owner, workflow_id
+    ), running_of as (
+      select owner, sum(jobs)::int as jobs from running group by owner
+    ), sets as (
+      select owners.owner, found.lowness, found.workflow_id, coalesce(running.jobs, 0) as running
+      from owners cross join lateral (
+        with recursive found as (
+          (
+            select - p.priority as lowness, p.workflow_id from placement_requests p where p.owner = owners.owner
+            order by (- p.priority), p.workflow_id limit 1
+          )
+          union all
+          select next.lowness, next.workflow_id from found cross join lateral (
+            select - p.priority as lowness, p.workflow_id from placement_requests p
+            where p.owner = owners.owner and (- p.priority, p.workflow_id) > (found.lowness, found.workflow_id)
+            order by (- p.priority), p.workflow_id limit 1
+          ) next
+        )
+        select * from found limit ${mostTakingTurns}
+      ) found
+      left join running on running.owner = owners.owner and running.workflow_id = found.workflow_id
+      where owners.owner is not null
     ), turns as (
-      select waiting.*, coalesce(running.jobs, 0) + row_number() over (partition by waiting.owner order by waiting.priority desc, waiting.id)::int as rank
-      from owners left join running using (owner)
+      select waiting.id, coalesce(running_of.jobs, 0) + row_number() over (
+        partition by sets.owner order by sets.lowness, sets.running + waiting.place, waiting.id
+      )::int as rank
+      from sets left join running_of using (owner)
       cross join lateral (
-        select * from placement_requests p where p.owner = owners.owner order by p.priority desc, p.id limit ${perOwner}
+        select p.id, row_number() over (order by p.id) as place from placement_requests p
+        where p.owner = sets.owner and - p.priority = sets.lowness and p.workflow_id = sets.workflow_id
+        order by p.id limit ${perSet}
       ) waiting
+    ), page as (
+      select id, rank from turns
+      ${after ? sql`where (rank, id) > (${after.rank}, ${after.id})` : sql``}
+      order by rank, id limit ${page.size}
     )
-    select id::float8 as id, job_id, attempt, owner, priority, sizes, sites, regions, preferred_sites, preferred_regions,
-      abilities, waits_out, temporal_id, refusal, rank
-    from turns
-    ${after ? sql`where (rank, id) > (${after.rank}, ${after.id})` : sql``}
-    order by rank, id limit ${page.size}`);
+    select p.id::float8 as id, job_id, attempt, owner, workflow_id, priority, sizes, sites, regions, preferred_sites,
+      preferred_regions, abilities, waits_out, temporal_id, refusal, rank
+    from page join placement_requests p using (id)
+    order by rank, page.id`);
   return rows.map(
     (row) =>
       ({
@@ -219,6 +243,7 @@ export async function queuePage(
         jobId: row['job_id'],
         attempt: row['attempt'],
         owner: row['owner'],
+        workflowId: row['workflow_id'],
         priority: row['priority'],
         sizes: row['sizes'],
         sites: row['sites'],
@@ -237,7 +262,7 @@ export async function queuePage(
 /** Give a machine to an attempt: the claim, the attempt's row and what is left on the machine. */
 export async function grant(
   tx: Transaction,
-  { jobId, attempt, owner }: { jobId: number; attempt: number; owner: string },
+  { jobId, attempt, owner, workflowId }: { jobId: number; attempt: number; owner: string; workflowId: number },
   machineId: number,
   size: Capacity,
 ): Promise<{ site: string; machine: string }> {
@@ -248,8 +273,8 @@ export async function grant(
         free_disk = free_disk - ${disk}
       where id = ${machineId} returning id, site, name
     ), claim as (
-      insert into placements (job_id, attempt, node, machine_id, owner, cpus, memory, disk)
-      select ${jobId}::int, ${attempt}::int, 0, id, ${owner}, ${cpus}::int, ${memory}::bigint, ${disk}::bigint from machine
+      insert into placements (job_id, attempt, node, machine_id, owner, workflow_id, cpus, memory, disk)
+      select ${jobId}::int, ${attempt}::int, 0, id, ${owner}, ${workflowId}::int, ${cpus}::int, ${memory}::bigint, ${disk}::bigint from machine
     ), begun as (
       insert into attempts (job_id, attempt, site, machine_id)
       select ${jobId}::int, ${attempt}::int, site, id from machine on conflict do nothing
@@ -286,10 +311,10 @@ export async function grantQueued(tx: Transaction, grants: Grant[]): Promise<num
     ), served as (
       delete from placement_requests r using wanted
       where r.id = wanted.request and job_id in (select id from held)
-      returning job_id, attempt, owner, temporal_id, is_of_shard, machine, wanted.cpus, wanted.memory, wanted.disk
+      returning job_id, attempt, owner, workflow_id, temporal_id, is_of_shard, machine, wanted.cpus, wanted.memory, wanted.disk
     ), claimed as (
-      insert into placements (job_id, attempt, node, machine_id, owner, cpus, memory, disk)
-      select job_id, attempt, 0, machine, owner, cpus, memory, disk from served
+      insert into placements (job_id, attempt, node, machine_id, owner, workflow_id, cpus, memory, disk)
+      select job_id, attempt, 0, machine, owner, workflow_id, cpus, memory, disk from served
     ), begun as (
       update jobs set attempt = served.attempt from served where jobs.id = served.job_id and is_of_shard
     ), spent as (

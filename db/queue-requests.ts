@@ -38,7 +38,7 @@ export async function markDeleted(
     ), told as (
       insert into outbox (kind, target, payload)
       select ${message}, temporal_id, jsonb_build_object(${idMember}::text, id) from marked
-      where not exists (select from outbox where kind = ${message} and target = marked.temporal_id)
+      where temporal_id not in (select target from outbox where kind = ${message})
     ), event as (
       insert into job_events (job_id, kind) select id, 'deleteRequested' from marked where is_new and ${what === 'job'}
     )

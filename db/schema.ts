@@ -27,6 +27,7 @@ import {
 import type { JobDescription } from '../domain/description.ts';
 import type { Parameters } from '../domain/parameters.ts';
 import type { CallRequest, CallResult } from '../domain/call-messages.ts';
+import type { StoredKind } from '../domain/stored-kind.ts';
 import type { JobStatus } from '../domain/status.ts';
 import type { JobExecution } from '../domain/execution.ts';
 import type { MachineFacts } from '../domain/machine.ts';
@@ -66,6 +67,8 @@ const submission = () => ({
   startedAt: moment('started_at'),
   endedAt: moment('ended_at'),
   deleteRequestedAt: moment('delete_requested_at'),
+  /** The end of the sign-in it stems from: what its jobs submit is refused then. Null where nobody's token submitted it. */
+  signInEnds: moment('sign_in_ends'),
 });
 
 /** What lists of both are read by. */
@@ -127,6 +130,10 @@ export const jobs = pgTable(
       .on(t.workflowId, t.id)
       .where(sql`workflow_id is not null`),
     ...listIndexes('jobs', t),
+    // How many an owner has is counted before a submit; those of workflows are counted there.
+    index('jobs_owner_unfinished')
+      .on(t.owner)
+      .where(sql`workflow_id is null and status in ('pending', 'running')`),
     // Rows are written in the order of their creation: a few bytes for many of them tell when.
     index('jobs_created').using('brin', t.createdAt),
     uniqueIndex('jobs_temporal_id').on(t.temporalId),
@@ -161,6 +168,8 @@ export const workflows = pgTable(
     queued: integer('queued').notNull().default(0),
     skipped: integer('skipped').notNull().default(0),
     leftOut: integer('left_out').notNull().default(0),
+    /** Of a deleted workflow: how many of its jobs ended as deleted. */
+    deleted: integer('deleted'),
     /** Every job has its row. Until then the rest are only ids of the range. */
     isExpanded: boolean('is_expanded').notNull().default(false),
     /** The workflow whose finished jobs this one keeps. */
@@ -178,6 +187,9 @@ export const workflows = pgTable(
       .on(t.rerunOf)
       .where(sql`rerun_of is not null`),
     ...listIndexes('workflows', t),
+    index('workflows_owner_unfinished')
+      .on(t.owner)
+      .where(sql`status in ('pending', 'running')`),
     uniqueIndex('workflows_temporal_id').on(t.temporalId),
   ],
 );
@@ -318,6 +330,8 @@ export const placements = pgTable(
     node: integer('node').notNull(),
     machineId: integer('machine_id').notNull(),
     owner: text('owner').notNull(),
+    /** Whose turn it was; 0: that of the owner's single jobs. */
+    workflowId: integer('workflow_id').notNull().default(0),
     cpus: integer('cpus').notNull(),
     memory: bigint('memory', { mode: 'number' }).notNull(),
     disk: bigint('disk', { mode: 'number' }).notNull(),
@@ -335,6 +349,8 @@ export const placementRequests = pgTable(
     attempt: integer('attempt').notNull(),
     owner: text('owner').notNull(),
     priority: integer('priority').notNull().default(0),
+    /** Among those of one owner that take turns; 0: its single jobs, which do so together. */
+    workflowId: integer('workflow_id').notNull().default(0),
     /** Acceptable sizes, most wanted first. */
     sizes: jsonb('sizes').$type<Capacity[]>().notNull(),
     /** Sites and regions the job insists on; empty: any. */
@@ -357,7 +373,8 @@ export const placementRequests = pgTable(
   },
   (t) => [
     uniqueIndex('placement_requests_attempt').on(t.jobId, t.attempt),
-    index('placement_requests_turn').on(t.owner, t.priority.desc().nullsFirst(), t.id),
+    // The priority is negated: then all that comes after a place is one range.
+    index('placement_requests_turn').on(t.owner, sql`(- priority)`, t.workflowId, t.id),
     index('placement_requests_expiry')
       .on(t.expiresAt)
       .where(sql`expires_at is not null`),
@@ -435,6 +452,53 @@ export const uploads = pgTable('uploads', {
   isVerified: boolean('is_verified').notNull().default(false),
   createdAt: moment('created_at').notNull().defaultNow(),
 });
+
+/** What owners have in the store, as it was seen to be: the sum of theirs is bounded. Each object once, whatever names it. */
+export const storedObjects = pgTable(
+  'stored_objects',
+  {
+    key: text('object_key').primaryKey(),
+    /** Who put it, also into the area of a group. */
+    owner: text('owner').notNull(),
+    kind: text('kind').$type<StoredKind>().notNull(),
+    size: bigint('size', { mode: 'number' }).notNull(),
+  },
+  (t) => [index('stored_objects_owner').on(t.owner, t.size)],
+);
+
+/** URLs that were given out for stores that we do not see bytes come into: what came is looked at until it is settled. */
+export const pendingPuts = pgTable('pending_puts', {
+  key: text('object_key').primaryKey(),
+  owner: text('owner').notNull(),
+  kind: text('kind').$type<StoredKind>().notNull(),
+  announcedAt: moment('announced_at').notNull().defaultNow(),
+  lookedAt: moment('looked_at'),
+});
+
+/** Submits of each owner, told by every API process: its limit holds for all of them together. */
+export const submitCounts = pgTable(
+  'submit_counts',
+  {
+    owner: text('owner').notNull(),
+    minute: moment('minute').notNull(),
+    submits: integer('submits').notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.owner, t.minute] }), index('submit_counts_minute').on(t.minute)],
+);
+
+/** Who may do nothing here any more: operators say so. */
+export const bars = pgTable(
+  'bars',
+  {
+    kind: text('kind').$type<'owner' | 'group'>().notNull(),
+    name: text('name').notNull(),
+    /** Told to who is barred. */
+    reason: text('reason'),
+    barredBy: text('barred_by').notNull(),
+    barredAt: moment('barred_at').notNull().defaultNow(),
+  },
+  (t) => [primaryKey({ columns: [t.kind, t.name] })],
+);
 
 export type NotificationState = 'retrying' | 'delivered' | 'givenUp';
 

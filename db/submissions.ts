@@ -20,6 +20,8 @@ export interface Identity {
   isIssued?: true;
   /** When a token of ours ends, in seconds since the epoch; absent for those of identity providers. */
   tokenEnds?: number;
+  /** Until when what it submits may submit by itself, in seconds since the epoch: a job's token has that of its job. */
+  signInEnds?: number;
 }
 
 export interface Submission {
@@ -80,10 +82,10 @@ export async function cloneJob(db: Database, identity: Identity, jobId: number):
       from jobs left join workflow_nodes as nodes on nodes.workflow_id = jobs.workflow_id and nodes.node = jobs.node
       where id = ${jobId} and owner = ${identity.owner}
     ), job as (
-      insert into jobs (id, temporal_id, owner, groups, email, name, labels, submitted, description, leave_in_queue, parameters, submitted_by)
+      insert into jobs (id, temporal_id, owner, groups, email, name, labels, submitted, description, leave_in_queue, parameters, submitted_by, sign_in_ends)
       select fresh.id, 'job-' || fresh.id, owner, ${identity.groups}::text[], coalesce(${identity.email ?? null}::text, email), name,
         labels, submitted, description, coalesce((description->'policies'->>'leaveInQueue')::boolean, false), parameters,
-        ${identity.job?.id ?? null}::int
+        ${identity.job?.id ?? null}::int, to_timestamp(${identity.signInEnds ?? null}::float8)
       from original, (select nextval('ids')::int as id) as fresh
       returning id, temporal_id
     ), ${announcement(sql)}
@@ -96,11 +98,11 @@ async function insertJob(sql: Sql, submission: Submission, source: Fragment): Pr
   const { identity, submitted, description, startedBy } = submission;
   return sql<{ id: number }[]>`
     with source as (${source}), job as (
-      insert into jobs (id, temporal_id, owner, groups, email, name, labels, submitted, description, leave_in_queue, submitted_by)
+      insert into jobs (id, temporal_id, owner, groups, email, name, labels, submitted, description, leave_in_queue, submitted_by, sign_in_ends)
       select id, coalesce(${startedBy ?? null}::text, 'job-' || id), ${identity.owner}, ${identity.groups}::text[],
         ${identity.email ?? null}::text, ${description.name}, ${JSON.stringify(description.labels)}::jsonb,
         ${exactJson(submitted)}::json, ${JSON.stringify(description)}::jsonb, ${description.policies.leaveInQueue},
-        ${identity.job?.id ?? null}::int
+        ${identity.job?.id ?? null}::int, to_timestamp(${identity.signInEnds ?? null}::float8)
       from source
       ${startedBy === undefined ? sql`` : sql`on conflict (temporal_id) do nothing`}
       returning id, temporal_id

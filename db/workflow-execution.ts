@@ -84,6 +84,9 @@ export async function endWorkflow(
     with ended as (
       update workflows set ended_at = now(), in_queue = leave_in_queue,
         started_at = case when ${isDeleted} then started_at else coalesce(started_at, now()) end,
+        deleted = case when ${isDeleted} then (
+          select count(*)::int from jobs where jobs.workflow_id = ${workflowId} and jobs.status = 'deleted'
+        ) end,
         status = case when ${isDeleted} then 'deleted' when failed + skipped > 0 then 'failed' else 'completed' end,
         status_reason = case when ${isDeleted} then ${reasons.workflowDeletedByUser}::text end,
         status_detail = case when not ${isDeleted} then nullif(concat_ws(', ',

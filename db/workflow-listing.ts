@@ -37,6 +37,8 @@ export interface ListedWorkflow {
   statusReason: string | null;
   total: number;
   counts: NodeCounts;
+  /** Of a deleted one: how many jobs ended so. */
+  deleted: number | null;
   /** Seconds since the epoch. */
   createdAt: number;
   startedAt: number | null;
@@ -95,7 +97,7 @@ export async function listDetailedWorkflows(
   );
   const detailed = rows.map((row) => ({
     ...row,
-    notifications: fates.filter(({ subjectId }) => subjectId === row.id),
+    notifications: fates.get(row.id) ?? [],
   }));
   return { rows: detailed, next };
 }
@@ -110,6 +112,7 @@ export interface WorkflowHandle {
   owner: string;
   name: string;
   status: JobStatus;
+  total: number;
   /** The job that submitted it, if one did. */
   submittedBy: number | null;
 }
@@ -117,7 +120,7 @@ export interface WorkflowHandle {
 /** Whoever owns it: the caller decides what that means. */
 export async function findWorkflowHandle(db: Database, id: number): Promise<WorkflowHandle | undefined> {
   const [row] = await db.$client<WorkflowHandle[]>`
-    select id, owner, name, status, submitted_by as "submittedBy" from workflows where id = ${id}`;
+    select id, owner, name, status, total, submitted_by as "submittedBy" from workflows where id = ${id}`;
   return row;
 }
 
@@ -130,7 +133,7 @@ export async function listNodes(db: Database, workflowId: number): Promise<Workf
 }
 
 const listColumns = (sql: Sql): Fragment => sql`
-  id, name, status, status_reason as "statusReason", total, ${counts(sql)} as counts,
+  id, name, status, status_reason as "statusReason", total, ${counts(sql)} as counts, deleted,
   ${epoch(sql, 'created_at')} as "createdAt", ${epoch(sql, 'started_at')} as "startedAt",
   ${epoch(sql, 'ended_at')} as "endedAt", ${epoch(sql, 'delete_requested_at')} as "deleteRequestedAt"`;
 

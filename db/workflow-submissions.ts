@@ -218,11 +218,12 @@ async function insertWorkflow(
       values ('startWorkflow', ${temporalId}, ${JSON.stringify({ workflowId: id })}::jsonb)
     )
     insert into workflows (id, temporal_id, owner, groups, email, name, labels, submitted, description, leave_in_queue,
-      first_job_id, total, rerun_of, rerun_selection, submitted_by)
+      first_job_id, total, rerun_of, rerun_selection, submitted_by, sign_in_ends)
     values (${id}, ${temporalId}, ${identity.owner}, ${identity.groups}::text[], ${identity.email ?? null}::text,
       ${description.name}, ${JSON.stringify(description.labels)}::jsonb, ${exactJson(submitted)}::json,
       ${JSON.stringify(description)}::jsonb, ${description.policies.leaveInQueue}, ${id + 1}, ${total}, ${rerun?.of ?? null}::int,
-      ${rerun?.selection ? JSON.stringify(rerun.selection) : null}::jsonb, ${identity.job?.id ?? null}::int)`;
+      ${rerun?.selection ? JSON.stringify(rerun.selection) : null}::jsonb, ${identity.job?.id ?? null}::int,
+      to_timestamp(${identity.signInEnds ?? null}::float8))`;
 }
 
 async function insertNodes(

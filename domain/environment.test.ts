@@ -1,3 +1,4 @@
+import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { scratchFiles, scratchOutputs } from './environment.ts';
 
@@ -40,4 +41,22 @@ test.each([
   ['/etc/passwd', undefined],
 ])('as an output %j is %j in scratch', (name, expected) => {
   expect(scratchOutputs(artifacts)(name)).toBe(expected);
+});
+
+test('of several folders that a path is below, the first in the list counts (property)', () => {
+  const folder = fc
+    .array(fc.constantFrom('a', 'b', 'ab', 'é'), { minLength: 1, maxLength: 4 })
+    .map((parts) => `/${parts.join('/')}`);
+  fc.assert(
+    fc.property(fc.array(folder, { maxLength: 8 }), folder, (targets, path) => {
+      const mounts = targets.map((target, i) => ({
+        url: 'x',
+        executable: false,
+        mountpoint: { source: `s${i}`, target },
+      }));
+      const first = targets.findIndex((target) => path.startsWith(`${target}/`));
+      const expected = first < 0 ? undefined : `s${first}${path.slice(targets[first]!.length)}`;
+      expect(scratchFiles(mounts)(path)).toBe(expected);
+    }),
+  );
 });

@@ -60,17 +60,56 @@ export function taskNumber(tasks: Task[], index: number): number {
 /** A path as tasks see it to one relative to scratch; undefined when it is not below it, nor below a mounted artifact. */
 export function scratchFiles(artifacts: Artifact[]): (path: string) => string | undefined {
   const mounts = artifacts.flatMap(({ mountpoint }) => (mountpoint ? [mountpoint] : []));
+  const scratch: Root = { source: '.', folder: `${scratchPath}/` };
   // Once for all of the paths, of which there may be thousands.
-  const roots = [...mounts, { source: '.', target: scratchPath }].map(({ source, target }) => ({
-    source,
-    folder: `${target}/`,
-  }));
+  const rootOf = firstRoot([...mounts.map(({ source, target }) => ({ source, folder: `${target}/` })), scratch]);
   return (path) => {
-    const root = path.startsWith('/') ? roots.find(({ folder }) => path.startsWith(folder)) : roots.at(-1);
+    const root = path.startsWith('/') ? rootOf(path) : scratch;
     if (!root) return undefined;
     const relative = path.startsWith('/') ? path.slice(root.folder.length) : path;
     const parts = `${root.source}/${relative}`.split('/').filter((part) => part !== '' && part !== '.');
     return parts.length === 0 || parts.includes('..') || relative.endsWith('/') ? undefined : parts.join('/');
+  };
+}
+
+interface Root {
+  source: string;
+  /** Ends with a slash. */
+  folder: string;
+}
+
+/**
+ * Finds the first of the roots that a path is below. What a path begins with comes before it in their order, and all of
+ * it is what its neighbour there begins with, too: so one comparison finds them, and not one with each.
+ */
+function firstRoot(roots: Root[]): (path: string) => Root | undefined {
+  const sorted = roots
+    .map((root, order) => ({ root, order }))
+    .sort((a, b) => (a.root.folder < b.root.folder ? -1 : a.root.folder > b.root.folder ? 1 : a.order - b.order));
+  interface Nested {
+    root: Root;
+    /** The nearest of those that its folder is below. */
+    outer?: Nested;
+    /** It, or one of those outside of it, that comes first in the list. */
+    first: { root: Root; order: number };
+  }
+  const nested: Nested[] = [];
+  for (const one of sorted) {
+    let outer = nested.at(-1);
+    while (outer && !one.root.folder.startsWith(outer.root.folder)) outer = outer.outer;
+    const first = outer && outer.first.order < one.order ? outer.first : one;
+    nested.push({ root: one.root, ...(outer ? { outer } : {}), first });
+  }
+  return (path) => {
+    let [low, high] = [0, nested.length];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (nested[middle]!.root.folder <= path) low = middle + 1;
+      else high = middle;
+    }
+    let found = nested[low - 1];
+    while (found && !path.startsWith(found.root.folder)) found = found.outer;
+    return found?.first.root;
   };
 }
 

@@ -38,7 +38,7 @@ export interface EndedJob extends EndedFacts {
 
 export interface EndedWorkflow extends EndedFacts {
   about: 'workflow';
-  counts: { total: number; done: number; failed: number; skipped: number };
+  counts: { total: number; done: number; failed: number; skipped: number; deleted: number | null };
 }
 
 interface EndedFacts {

@@ -36,7 +36,7 @@ const workflow: EndedWorkflow = {
   name: '',
   status: 'failed',
   statusDetail: '1 of 5 jobs failed, 2 were not run',
-  counts: { total: 5, done: 2, failed: 1, skipped: 2 },
+  counts: { total: 5, done: 2, failed: 1, skipped: 2, deleted: null },
 };
 
 describe('an e-mail', () => {

@@ -1,4 +1,5 @@
 /** What an e-mail about something that ended says: plain text, as short as it is useful. */
+import { progressOf } from '../domain/workflow-progress.ts';
 import type { Ended, EndedJob, EndedWorkflow } from '../domain/notification.ts';
 import { parameterText } from '../domain/parameters.ts';
 import type { TerminalStatus } from '../domain/status.ts';
@@ -63,12 +64,13 @@ function jobFacts({ workflowId, parameters, execution }: EndedJob): Fact[] {
   ];
 }
 
-function workflowFacts({ counts: { total, done, failed, skipped } }: EndedWorkflow): Fact[] {
+function workflowFacts({ counts }: EndedWorkflow): Fact[] {
+  const { done, failed, total, deleted } = progressOf({ ...counts, queued: 0 });
   return [
     ['Jobs', String(total)],
     ['Succeeded', String(done)],
     ['Failed', String(failed)],
-    ['Not run', String(skipped)],
+    deleted === undefined ? ['Not run', String(counts.skipped)] : ['Deleted', String(deleted)],
   ];
 }
 

@@ -56,7 +56,7 @@ test('a webhook about a workflow is told its progress, which adds up', () => {
       statusReason: null,
       statusDetail: 'd',
       startedAt: null,
-      counts: { total: 6, done: 3, failed: 1, skipped: 2 },
+      counts: { total: 6, done: 3, failed: 1, skipped: 2, deleted: null },
     },
     'https://api.example.org/v1',
   );

@@ -3,6 +3,7 @@ import type { NotificationEvent } from '../domain/description.ts';
 import { exitCodes } from '../domain/job-outcome.ts';
 import type { Ended, EndedJob, EndedWorkflow } from '../domain/notification.ts';
 import { shownParameters } from '../domain/parameters.ts';
+import { progressOf } from '../domain/workflow-progress.ts';
 
 /** For `exactJson`. @param apiUrl with the version: `https://host/v1` */
 export function webhookDocument(ended: Ended, apiUrl: string): Record<string, unknown> {
@@ -41,9 +42,8 @@ function jobData({ workflowId, parameters, execution }: EndedJob): Record<string
   };
 }
 
-function workflowData({ counts: { total, done, failed, skipped } }: EndedWorkflow): Record<string, unknown> {
-  // As clients know it: what will never run still counts as waiting.
-  return { progress: { total, done, failed, queued: 0, waiting: skipped } };
+function workflowData({ counts }: EndedWorkflow): Record<string, unknown> {
+  return { progress: progressOf({ ...counts, queued: 0 }) };
 }
 
 const epochSeconds = (date: Date): number => Math.floor(date.getTime() / 1000);

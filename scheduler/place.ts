@@ -6,6 +6,7 @@ import { decide, type PlaceableMachine } from '../domain/placement.ts';
 import type { PlacementAnswer } from '../domain/job-messages.ts';
 import { queueRefusal, type QueueRefusal } from '../domain/queue-policy.ts';
 import { reasons } from '../domain/reasons.ts';
+import type { Turn } from '../domain/turns.ts';
 import type { Database, Transaction } from '../db/connection.ts';
 import {
   enqueue,
@@ -21,7 +22,6 @@ import {
   type Grant,
   type QueuedCandidate,
   type ShardRequest,
-  type Turn,
 } from '../db/placements.ts';
 import { endUnbegun } from '../db/unrun-jobs.ts';
 

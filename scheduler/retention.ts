@@ -15,6 +15,7 @@ import {
   type ExpiredJob,
 } from '../db/retention.ts';
 import type { Database } from '../db/connection.ts';
+import { forgetObjects } from '../db/quotas.ts';
 import { jobFolders } from '../storage/keys.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 
@@ -78,6 +79,7 @@ async function remove(db: Database, store: RetentionDependencies['store'], jobs:
   const shared = await sharedObjects(db, [...keys], ids);
   const unneeded = [...keys].filter((key) => !shared.has(key));
   await inParallel(unneeded, (key) => store.delete(key));
+  await forgetObjects(db, unneeded);
   await removeJobs(db, ids);
   return unneeded.length;
 }

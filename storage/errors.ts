@@ -7,6 +7,8 @@ export type StorageErrorCode =
   | 'invalidKey'
   /** The bytes are not those that were announced: another sum, or another length. */
   | 'bodyMismatch'
+  /** More bytes than one may put. */
+  | 'tooLarge'
   /** The store is full. */
   | 'full';
 

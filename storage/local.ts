@@ -26,10 +26,9 @@ export function createLocalStore(options: { directory: string; publicUrl: string
       checkKey(key);
       return signer.sign({ method: 'GET', key, expires: expiry(expiresSeconds) });
     },
-    async presignPut(key, expiresSeconds, { sha256 } = {}) {
+    async presignPut(key, expiresSeconds, options = {}) {
       checkKey(key);
-      const expires = expiry(expiresSeconds);
-      return signer.sign({ method: 'PUT', key, expires, ...(sha256 === undefined ? {} : { sha256 }) });
+      return signer.sign({ method: 'PUT', key, expires: expiry(expiresSeconds), ...options });
     },
     head: (key) => folder.head(key),
     list: (prefix) => folder.list(prefix),

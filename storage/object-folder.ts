@@ -13,6 +13,7 @@ export interface ExpectedBody {
   /** Hex. */
   sha256?: string;
   sizeBytes?: number;
+  mostBytes?: number;
 }
 
 export class ObjectFolder {
@@ -42,23 +43,26 @@ export class ObjectFolder {
 
   /**
    * Puts the body in the place of what is there. Of several at a time the last to be complete stays.
-   * @throws StorageError(bodyMismatch, full, invalidKey), or what the body throws; nothing is left of it then
+   * @throws StorageError(bodyMismatch, tooLarge, full, invalidKey), or what the body throws; nothing is left of it then
+   * @returns how many bytes it has
    */
   async write(
     key: string,
     body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
     expected: ExpectedBody = {},
-  ): Promise<void> {
+  ): Promise<number> {
     const path = join(this.#objects, ...objectPath(key));
     const incoming = await this.#createIncoming();
+    let sizeBytes: number;
     try {
       try {
-        await copy(body, incoming.file, expected);
+        sizeBytes = await copy(body, incoming.file, expected);
         await incoming.file.sync();
       } finally {
         await incoming.file.close();
       }
       await publish(incoming.path, path);
+      return sizeBytes;
     } catch (error) {
       await rm(incoming.path, { force: true });
       if (isErrno(error, 'ENOSPC', 'EDQUOT')) {
@@ -128,12 +132,16 @@ async function copy(
   body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
   file: FileHandle,
   expected: ExpectedBody,
-): Promise<void> {
+): Promise<number> {
+  const most = expected.mostBytes ?? Infinity;
+  if ((expected.sizeBytes ?? 0) > most) throw tooLarge(expected.sizeBytes!, most);
   const hash = expected.sha256 === undefined ? undefined : createHash('sha256');
   let sizeBytes = 0;
   for await (const chunk of body) {
     hash?.update(chunk);
     sizeBytes += chunk.length;
+    // Not at the end: nobody fills the disk first.
+    if (sizeBytes > most) throw tooLarge(sizeBytes, most);
     for (let offset = 0; offset < chunk.length;) {
       offset += (await file.write(chunk, offset)).bytesWritten;
     }
@@ -145,7 +153,11 @@ async function copy(
   if (sha256 !== expected.sha256?.toLowerCase()) {
     throw new StorageError('bodyMismatch', `the body's SHA-256 is ${sha256}, not ${expected.sha256}`);
   }
+  return sizeBytes;
 }
+
+const tooLarge = (bytes: number, most: number) =>
+  new StorageError('tooLarge', `the body has ${bytes} bytes or more, and may have ${most}`);
 
 /** Renames the finished file to its place, and makes sure the names are on the disk too. */
 async function publish(from: string, to: string): Promise<void> {

@@ -16,11 +16,15 @@ import { createDagActivities } from '../activities/dag.ts';
 import { inShares } from '../activities/shares.ts';
 import { createSignals } from '../activities/signals.ts';
 import type { Config } from '../config/config.ts';
+import { endBarred } from '../db/bars.ts';
 import type { Connection } from '../db/connection.ts';
 import { findOpenCall } from '../db/job-calls.ts';
 import { findJobHandle } from '../db/job-output.ts';
+import { notify } from '../db/outbox.ts';
 import { outboxChannel, placementChannel } from '../db/placements.ts';
+import { forgetSubmits } from '../db/quotas.ts';
 import { abilitiesOf } from '../descriptions/unsupported.ts';
+import { gigabyte } from '../config/config.ts';
 import { taskQueues } from '../domain/queues.ts';
 import { createMailer } from '../notifications/mail.ts';
 import { createWebhookCaller } from '../notifications/webhook.ts';
@@ -31,6 +35,7 @@ import { queueLeaver } from '../scheduler/leave-queue.ts';
 import { endExpired, placeQueued } from '../scheduler/place.ts';
 import { resealer } from '../scheduler/reseal.ts';
 import { removeExpired } from '../scheduler/retention.ts';
+import { settlePuts } from '../scheduler/settle-puts.ts';
 import type { Sealing } from '../secrets/sealing.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import type { MachineRegistry } from './machines.ts';
@@ -140,6 +145,7 @@ export async function startHostsRole(context: RoleContext): Promise<RunningRole>
     imageRefreshMinutes: execution.imageRefreshMinutes,
     killGraceSeconds: execution.killGraceSeconds,
     logBytesPerStream: execution.logBytesPerStream,
+    mostBytes: config.quotas.jobOutputGb * gigabyte,
   };
   const startWorker = async (taskQueue: string, activities: object, slots: number) =>
     runWorker(
@@ -232,11 +238,34 @@ export async function startSchedulerRole({ config, database, sealing, store, log
     afterErrorMilliseconds: 60_000,
     onError: (error) => log.warn({ error: String(error) }, 'the regular cleaning failed; it is tried again'),
   });
+  const { uploadGb, jobOutputGb } = config.quotas;
+  const mostBytes = {
+    upload: uploadGb * gigabyte,
+    output: jobOutputGb * gigabyte,
+    snapshot: jobOutputGb * gigabyte,
+  };
+  const watching = startWakingLoop({
+    round: async () => {
+      if (!(await election.isElected())) return false;
+      const ended = await endBarred(database.db);
+      if (ended > 0) {
+        await notify(database.db, outboxChannel);
+        log.info({ ended }, 'what the barred had under way is ended');
+      }
+      await forgetSubmits(database.db);
+      const { deleted } = await settlePuts({ db: database.db, store }, mostBytes);
+      if (deleted.length > 0) log.warn({ deleted }, 'uploads were larger than one may be, and are deleted');
+      return false;
+    },
+    everyMilliseconds: 10_000,
+    afterErrorMilliseconds: 10_000,
+    onError: (error) => log.warn({ error: String(error) }, 'a look at quotas and bars failed; it is tried again'),
+  });
   const listening = await listen(database, placementChannel, () => loop.wake(), log);
   return {
     failed: never,
     stop: async () => {
-      await Promise.all([listening.unlisten(), loop.stop(), cleaning.stop()]);
+      await Promise.all([listening.unlisten(), loop.stop(), cleaning.stop(), watching.stop()]);
       await election.close();
     },
   };

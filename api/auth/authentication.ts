@@ -5,6 +5,7 @@ import type { Config } from '../../config/config.ts';
 import type { Identity } from '../../db/submissions.ts';
 import { ApiError, unauthorized } from '../errors.ts';
 import type { Env } from '../resource.ts';
+import type { BarList } from './bars.ts';
 import { UnusableIdentity } from './identity.ts';
 import { oidcVerifier, TokenRefused, type TokenVerifier } from './oidc.ts';
 import { isSameIssuer, ProviderUnreachable } from './provider.ts';
@@ -18,8 +19,9 @@ export const headerToken: TokenReader = (c) =>
   /^(?:bearer|token) +(\S+) *$/i.exec(c.req.header('authorization') ?? '')?.[1];
 
 /** @throws ApiError 401 from the middleware */
-export function authentication(auth: Config['auth'], readToken: TokenReader): MiddlewareHandler<Env> {
+export function authentication(auth: Config['auth'], readToken: TokenReader, bars: BarList): MiddlewareHandler<Env> {
   const verify = tokenVerifier(auth);
+  const delegationSeconds = delegationSecondsOf(auth);
   return async (c, next) => {
     const token = await readToken(c);
     if (token === undefined) {
@@ -28,9 +30,19 @@ export function authentication(auth: Config['auth'], readToken: TokenReader): Mi
         extra: { detail: 'a token is needed, as `Authorization: Bearer <token>`' },
       });
     }
-    c.set('identity', await identify(verify, token));
+    const identity = await identify(verify, token);
+    await bars.refuse(identity);
+    c.set('identity', delegating(identity, delegationSeconds));
     await next();
   };
+}
+
+export const delegationSecondsOf = ({ delegationDays }: Config['auth']): number => delegationDays * 24 * 3600;
+
+/** A token may be good for an hour, and the jobs that were submitted with it wait for days before they submit others. */
+function delegating(identity: Identity, delegationSeconds: number): Identity {
+  const floor = Math.floor(Date.now() / 1000 + delegationSeconds);
+  return { ...identity, signInEnds: Math.max(identity.signInEnds ?? 0, floor) };
 }
 
 async function identify(verify: TokenVerifier, token: string): Promise<Identity> {

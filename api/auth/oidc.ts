@@ -64,7 +64,7 @@ function jwksVerifier(
     }).catch((error: unknown) => {
       throw isAboutKeys(error) ? new ProviderUnreachable(`keys of ${name}`, { cause: error }) : error;
     });
-    return identify(payload);
+    return { ...identify(payload), signInEnds: payload.exp! };
   };
 }
 
@@ -100,7 +100,7 @@ function userinfoVerifier(
 
     const { issuer: name, userinfo_endpoint: url } = await provider();
     if (!url) throw new ProviderUnreachable(`${name} has no userinfo endpoint`);
-    const identity = identify(await fetchUserinfo(ask, url, token));
+    const identity = { ...identify(await fetchUserinfo(ask, url, token)), signInEnds: Math.floor(expiresMs / 1000) };
     remembered.delete(hash);
     remembered.set(hash, { identity, untilMs: Math.min(Date.now() + rememberMs, expiresMs) });
     const oldest = remembered.keys().next();

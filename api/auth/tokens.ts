@@ -45,6 +45,7 @@ export function ownTokenVerifier(signingKey: string): (token: string) => Promise
       ...('job' in payload ? { job: jobOf(payload) } : {}),
       ...(payload['use'] === 'issued' ? { isIssued: true } : {}),
       tokenEnds: payload.exp!,
+      signInEnds: payload.exp!,
     };
   };
 }

@@ -119,6 +119,37 @@ export const accountingOperation: Operation = {
   refusals: [400],
 };
 
+export const quotasOperation: Operation = {
+  summary: 'What one may have and do here, and how much of it is used',
+  description:
+    'What has no `used` is a limit of each upload, job or image. Beyond a limit a request is refused with the numbers.',
+  answers: { 200: { description: 'By name', schema: schema('Quotas') } },
+  refusals: [403],
+};
+
+export const barOperations = {
+  list: {
+    summary: 'Who is barred',
+    description: 'For operators, as all about bars.',
+    answers: { 200: { description: 'Owners and groups', schema: arrayOf(schema('Bar')) } },
+    refusals: [403],
+  },
+  add: {
+    summary: 'Bar an owner or a group',
+    description:
+      'Their tokens and those of their jobs are refused, what waits is ended and what runs is killed. Every process knows ' +
+      'it within a second. A repeat replaces the reason.',
+    body: { schema: schema('BarReason'), isOptional: true },
+    answers: { 200: { description: 'How many jobs and workflows are being ended', schema: schema('Barred') } },
+    refusals: [400, 403],
+  },
+  remove: {
+    summary: 'Let them in again',
+    answers: { 200: { description: 'Done', schema: schema('Empty') } },
+    refusals: [400, 403],
+  },
+} satisfies Record<string, Operation>;
+
 export const resourcesOperation: Operation = {
   summary: 'The machines that could take jobs now',
   answers: { 200: { description: 'Those with most free CPUs first', schema: schema('Machines') } },

@@ -326,6 +326,7 @@ const counts = { total: whole, done: whole, failed: whole, queued: whole };
 const progress = object({
   ...counts,
   waiting: within(whole, { description: 'Not released, or never to run: skipped, or left out of a rerun' }),
+  'deleted?': within(whole, { description: 'Of a deleted workflow: jobs that were deleted with it, or before' }),
 });
 const progressOfNode = object({
   ...counts,
@@ -335,6 +336,8 @@ const progressOfNode = object({
   leftOut: within(whole, { description: 'Not selected for this rerun' }),
   waiting: whole,
 });
+
+const quota = object({ limit: { type: 'number' }, used: { type: 'number' } });
 
 const workflowMembers = {
   id: whole,
@@ -448,6 +451,23 @@ const named = {
     nodes: arrayOf(object({ name: text, count: whole, firstJobId: whole, progress: progressOfNode })),
     edges: arrayOf(object({ parent: text, child: text })),
   }),
+  Quotas: object({
+    unfinishedJobs: quota,
+    submitsPerMinute: quota,
+    storedBytes: quota,
+    uploadBytes: object({ limit: { type: 'number' } }),
+    jobOutputBytes: object({ limit: { type: 'number' } }),
+    imageBytes: object({ limit: { type: 'number' } }),
+  }),
+  Bar: object({
+    kind: oneOf('owner', 'group'),
+    name: text,
+    reason: { type: ['string', 'null'] },
+    barredBy: text,
+    barredAt: text,
+  }),
+  BarReason: object({ 'reason?': { type: ['string', 'null'], maxLength: 500 } }),
+  Barred: object({ ended: whole }),
   StoredObject: object({ name: text, size: whole, lastModified: text }),
   Upload: object({ 'filename?': within(text, { minLength: 1 }), 'checksum?': { type: ['string', 'null'] } }),
   UploadUrl: object({ url: within(text, { description: 'PUT the bytes here' }) }),

@@ -3,6 +3,7 @@
  * outputs of its description: nobody would find another. What the end of the job brings replaces it.
  */
 import type { Context, MiddlewareHandler } from 'hono';
+import { gigabyte, type Config } from '../../config/config.ts';
 import type { Database } from '../../db/connection.ts';
 import { announceOutput, findJob, type JobRow } from '../../db/execution.ts';
 import { outputFileName, outputKey } from '../../storage/keys.ts';
@@ -11,6 +12,8 @@ import { readJson } from '../body.ts';
 import { badRequest } from '../errors.ts';
 import { isObject } from '../masking.ts';
 import { dataOperations } from '../openapi/others.ts';
+import { announceTo } from '../announce.ts';
+import type { QuotaKeeper } from '../quotas.ts';
 import { route, type App, type Env } from '../resource.ts';
 
 const putSeconds = 7200;
@@ -19,10 +22,12 @@ const putSeconds = 7200;
 export function dataOutputRoutes(
   app: App,
   guards: MiddlewareHandler<Env>[],
-  { db, store }: { db: Database; store: ObjectStore },
+  deps: { db: Database; store: ObjectStore; config: Pick<Config, 'quotas'>; quotas: QuotaKeeper },
 ): void {
+  const { db, store, config, quotas } = deps;
+  const mostBytes = config.quotas.jobOutputGb * gigabyte;
   const announce = async (c: Context<Env>) => {
-    const { job: token } = c.get('identity');
+    const { owner, groups, job: token } = c.get('identity');
     if (!token) throw badRequest('A JWT token is required: that of a job, which it finds as PROMINENCE_TOKEN');
     const body = await readJson(c);
     const name = isObject(body) ? body['name'] : undefined;
@@ -32,9 +37,12 @@ export function dataOutputRoutes(
     if (!job || !output) throw badRequest(`"${name}" is none of the outputs of this job`);
     if (other) throw badRequest(`"${name}" may be "${output.name}" or "${other.name}": say which`);
     const key = outputKey(job.uid, token.attempt, output.kind, output.name);
+    await quotas.refuseFull(owner);
     const isAnnounced = await announceOutput(db, { jobId: token.id, attempt: token.attempt }, { ...output, key });
     if (!isAnnounced) throw badRequest('The job has ended');
-    return c.json({ url: await store.presignPut(key, putSeconds) }, 201);
+    await announceTo(store, db, { key, owner, kind: 'output' });
+    const by = { owner, groups, kind: 'output' as const };
+    return c.json({ url: await store.presignPut(key, putSeconds, { mostBytes, by }) }, 201);
   };
   route(app, 'POST', '/data/output', guards, announce, dataOperations.announceOutput);
 }

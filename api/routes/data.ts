@@ -1,34 +1,46 @@
 /** The users' uploads: names are ours, bytes go straight to the object store (spec.md 1.6). */
 import type { Context, MiddlewareHandler } from 'hono';
+import { gigabyte, type Config } from '../../config/config.ts';
 import type { Database } from '../../db/connection.ts';
 import type { Identity } from '../../db/submissions.ts';
+import { forgetObjects } from '../../db/quotas.ts';
 import { announceUpload, forgetUpload } from '../../db/uploads.ts';
 import { groupObject, isPlainObjectName, objectName, type GroupObject } from '../../descriptions/object-names.ts';
 import { withoutTrailingSlashes } from '../../domain/slashes.ts';
 import { uploadKey } from '../../storage/keys.ts';
 import type { ObjectStore, StoredObject } from '../../storage/object-store.ts';
+import { announceTo } from '../announce.ts';
 import { readOptionalJson } from '../body.ts';
 import { ApiError, badRequest, forbidden } from '../errors.ts';
 import { uploadSeconds } from '../limits.ts';
 import { dataOperations as docs } from '../openapi/others.ts';
+import type { QuotaKeeper } from '../quotas.ts';
 import { resource, route, type App, type Env } from '../resource.ts';
 import { readableKey } from '../uploaded-objects.ts';
 
 interface Dependencies {
   db: Database;
   store: ObjectStore;
+  config: Pick<Config, 'quotas'>;
+  quotas: QuotaKeeper;
 }
 
 export function dataRoutes(app: App, guards: MiddlewareHandler<Env>[], deps: Dependencies): void {
-  const { db, store } = deps;
+  const { db, store, quotas, config } = deps;
+  const mostBytes = config.quotas.uploadGb * gigabyte;
 
   const announce = async (c: Context<Env>) => {
     const { name, sha256 } = await readUpload(c);
-    const key = readableKey(c.get('identity'), objectName(name));
+    const identity = c.get('identity');
+    const key = readableKey(identity, objectName(name));
     if (key === undefined) throw forbidden('Not authorized to access upload with this path');
+    const { owner, groups } = identity;
+    await quotas.refuseFull(owner);
     await announceUpload(db, key, sha256);
+    await announceTo(store, db, { key, owner, kind: 'upload' });
+    const by = { owner, groups, kind: 'upload' as const };
     const url = await fromStore('Unable to prepare the upload', () =>
-      store.presignPut(key, uploadSeconds, sha256 === undefined ? {} : { sha256 }),
+      store.presignPut(key, uploadSeconds, { ...(sha256 === undefined ? {} : { sha256 }), mostBytes, by }),
     );
     return c.json({ url }, 201);
   };
@@ -60,6 +72,7 @@ export function dataRoutes(app: App, guards: MiddlewareHandler<Env>[], deps: Dep
       if (key === undefined) throw forbidden('Not authorized to access this object');
       await fromStore('Unable to delete the object', () => store.delete(key));
       await forgetUpload(db, key);
+      await forgetObjects(db, [key]);
       return c.body(null, 204);
     },
   });

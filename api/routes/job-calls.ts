@@ -11,6 +11,7 @@ import { badRequest, forbidden } from '../errors.ts';
 import { askJob, outputOf, requireDone } from '../job-call.ts';
 import { isObject } from '../masking.ts';
 import { jobCallOperations as docs } from '../openapi/jobs.ts';
+import type { QuotaKeeper } from '../quotas.ts';
 import { resource, type App, type Env } from '../resource.ts';
 import { plainText } from '../streaming.ts';
 import { idOf, onlyOwnSubmissions, ownJob } from './jobs.ts';
@@ -28,6 +29,7 @@ interface Dependencies {
   db: Database;
   store: ObjectStore;
   wakeOutbox: () => void;
+  quotas: QuotaKeeper;
 }
 
 export function jobCallRoutes(app: App, guards: MiddlewareHandler<Env>[], deps: Dependencies): void {
@@ -59,6 +61,7 @@ export function jobCallRoutes(app: App, guards: MiddlewareHandler<Env>[], deps: 
     PUT: async (c) => {
       const job = await runningJob(db, c);
       const path = readPath(c, job);
+      await deps.quotas.refuseFull(job.owner);
       const ref = { jobId: job.id, attempt: job.attempt };
       const call = await askJob(deps, ref, { kind: 'snapshot', path }, snapshotSeconds, c.req.raw.signal);
       try {

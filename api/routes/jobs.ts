@@ -84,7 +84,8 @@ export function jobRoutes(app: App, guards: MiddlewareHandler<Env>[], deps: Subm
     docs: { PUT: docs.clone },
     PUT: async (c) => {
       const id = await ownJobId(db, c);
-      const clone = await cloneJob(db, c.get('identity'), id);
+      const identity = c.get('identity');
+      const clone = await deps.quotas.submitting(identity.owner, 1, () => cloneJob(db, identity, id));
       if (!clone) throw badRequest('Job does not exist');
       wakeOutbox();
       return c.json({ id: clone.id }, 201);

@@ -7,13 +7,22 @@ import { Hono, type Context } from 'hono';
 import { rangeOf } from '../../storage/byte-range.ts';
 import { StorageError } from '../../storage/errors.ts';
 import type { LocalStore } from '../../storage/local.ts';
-import type { ObjectGrant } from '../../storage/signed-url.ts';
+import type { Grantee, ObjectGrant } from '../../storage/signed-url.ts';
+import type { Barrable } from '../auth/bars.ts';
+
+/** What becomes of a PUT beside its bytes. */
+export interface PutRules {
+  /** Whose URL it is may be barred since it was given out. @throws ApiError */
+  refuse: (who: Barrable) => Promise<void>;
+  /** The object is there. */
+  record: (put: { key: string; by: Grantee; size: number }) => Promise<void>;
+}
 
 /** GET, HEAD and PUT of `/objects/<key>`. To be mounted outside of authentication and of limits on body sizes. */
-export function objectRoutes(store: LocalStore): Hono {
+export function objectRoutes(store: LocalStore, rules: PutRules): Hono {
   const app = new Hono();
   app.get('/objects/*', (c) => granted(store, c, 'GET', (grant) => get(store, c, grant)));
-  app.put('/objects/*', (c) => granted(store, c, 'PUT', (grant) => put(store, c, grant)));
+  app.put('/objects/*', (c) => granted(store, c, 'PUT', (grant) => put(store, rules, c, grant)));
   return app;
 }
 
@@ -28,19 +37,28 @@ async function granted(
   return c.json({ error: check.reason === 'expired' ? 'The URL has expired' : 'The signature is not valid' }, 403);
 }
 
-async function put(store: LocalStore, c: Context, { key, sha256 }: ObjectGrant): Promise<Response> {
+async function put(
+  store: LocalStore,
+  { refuse, record }: PutRules,
+  c: Context,
+  { key, sha256, mostBytes, by }: ObjectGrant,
+): Promise<Response> {
+  if (by) await refuse(by);
   const length = c.req.header('content-length');
   const body = c.req.raw.body === null ? [] : Readable.fromWeb(c.req.raw.body as never);
   try {
-    await store.folder.write(key, body, {
+    const size = await store.folder.write(key, body, {
       ...(sha256 === undefined ? {} : { sha256 }),
       ...(length === undefined ? {} : { sizeBytes: Number(length) }),
+      ...(mostBytes === undefined ? {} : { mostBytes }),
     });
+    if (by) await record({ key, by, size });
   } catch (error) {
     // The client went away; nobody reads this answer, and nothing of ours failed.
     if (hasBrokenOff(error)) return c.body(null, 400);
     if (!(error instanceof StorageError)) throw error;
     if (error.code === 'bodyMismatch') return c.json({ error: error.message }, 400);
+    if (error.code === 'tooLarge') return c.json({ error: error.message }, 413);
     if (error.code === 'full') return c.json({ error: error.message }, 507);
     throw error;
   }

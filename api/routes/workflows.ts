@@ -88,13 +88,13 @@ export function workflowRoutes(app: App, guards: MiddlewareHandler<Env>[], deps:
       return exactAnswer(c, rows.map(workflowDetailView));
     },
     PUT: async (c) => {
-      const { id } = await own(c);
+      const { id, total } = await own(c);
       const selection = readSelection(await readOptionalJson(c));
       const identity = c.get('identity');
       await refuseWithoutRoom(db, identity.owner);
-      const rerun = selection
-        ? await rerunSelected(db, identity, id, selection)
-        : await rerunWorkflow(db, identity, id);
+      const rerun = await deps.quotas.submitting<RerunAnswer | PartialRerunAnswer>(identity.owner, total, () =>
+        selection ? rerunSelected(db, identity, id, selection) : rerunWorkflow(db, identity, id),
+      );
       if (rerun.kind !== 'accepted') throw badRequest(notRerunnable(rerun));
       wakeOutbox();
       return c.json({ id: rerun.id });
@@ -130,9 +130,9 @@ export function workflowRoutes(app: App, guards: MiddlewareHandler<Env>[], deps:
   resource(app, '/workflows/:id{[0-9]+}/clone', guards, {
     docs: { PUT: docs.clone },
     PUT: async (c) => {
-      const { id, owner } = await own(c);
+      const { id, owner, total } = await own(c);
       await refuseWithoutRoom(db, owner);
-      const clone = await cloneWorkflow(db, c.get('identity'), id);
+      const clone = await deps.quotas.submitting(owner, total, () => cloneWorkflow(db, c.get('identity'), id));
       if (!clone) throw badRequest('Workflow does not exist');
       wakeOutbox();
       return c.json({ id: clone.id }, 201);

@@ -34,7 +34,7 @@ export async function startBenchStack(reaper: Reaper, options: BenchOptions = {}
   const site = { type: 'local' as const, name: 'local', cpus, memoryGb: 1000, diskGb: 1000, workDirectory };
   const stack = await startStack({
     home,
-    settings: { sites: [site], execution: { benchmarkRuntime: true } },
+    settings: { sites: [site], execution: { benchmarkRuntime: true }, quotas: { submitsPerMinute: 10_000_000 } },
     ...(children ? { children } : {}),
   });
   const token = await stack.token('bench');

@@ -3,9 +3,14 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import pino from 'pino';
+import * as v from 'valibot';
 import { expect } from 'vitest';
 import { createApi, type ApiDependencies } from '../../../api/app.ts';
+import { barList, type BarList } from '../../../api/auth/bars.ts';
 import { issueToken } from '../../../api/auth/tokens.ts';
+import { quotas } from '../../../config/config.ts';
+import { putRules } from '../../../api/put-rules.ts';
+import { objectRoutes } from '../../../api/routes/objects.ts';
 import { connect, type Connection } from '../../../db/connection.ts';
 import { migrateDatabase } from '../../../db/migrate.ts';
 import { payloadCodec } from '../../../temporal/codec.ts';
@@ -14,6 +19,9 @@ import { createLocalStore, type LocalStore } from '../../../storage/local.ts';
 import { startPostgres, type TestPostgres } from './postgres.ts';
 
 export const signingKey = 'a key for tests that is long enough to be one';
+
+/** As they are where a configuration tells nothing. */
+const usualQuotas = v.parse(quotas, {});
 
 export interface Answer {
   status: number;
@@ -40,6 +48,10 @@ export interface TestApi {
   wakeUps: () => number;
   as(username: string, ...groups: string[]): Promise<Client>;
   anonymous: Client;
+  /** For another process of the API. */
+  dependencies: ApiDependencies;
+  otherBars: () => BarList;
+  authorization(username: string): Promise<string>;
   close(): Promise<void>;
 }
 
@@ -49,6 +61,11 @@ export async function startApi(
     login?: ApiDependencies['config']['login'];
     secretsKeys?: string[];
     maxBodyBytes?: number;
+    maximumJobsPerWorkflow?: number;
+    delegationDays?: number;
+    /** At the signed URLs. */
+    servesObjects?: true;
+    quotas?: Partial<ApiDependencies['config']['quotas']>;
     answerWithinMs?: number;
     statementTimeoutMs?: number;
     notifications?: ApiDependencies['config']['notifications'];
@@ -61,30 +78,47 @@ export async function startApi(
   const directory = mkdtempSync(join(tmpdir(), 'prominence-objects-'));
   const store = createLocalStore({ directory, publicUrl: 'http://localhost', signingKey });
   await store.ensureReady();
+  const bars = barList(connection.db);
   let wakeUps = 0;
-  const app = createApi({
+  const dependencies: ApiDependencies = {
     config: {
-      auth: { signingKey, issuers: options.issuers ?? [], operatorGroups: ['operators'] },
+      auth: {
+        signingKey,
+        issuers: options.issuers ?? [],
+        operatorGroups: ['operators'],
+        delegationDays: options.delegationDays ?? 7,
+      },
+      quotas: { ...usualQuotas, ...options.quotas },
       temporal: { uiOrigin: 'http://temporal.example' },
       ...(options.login ? { login: options.login } : {}),
       api: { maxBodyBytes: options.maxBodyBytes ?? 1_000_000, publicUrl: 'http://localhost' },
-      execution: { benchmarkRuntime: false, maximumJobsPerWorkflow: 200_000, imageDirectories: [] },
+      execution: {
+        benchmarkRuntime: false,
+        maximumJobsPerWorkflow: options.maximumJobsPerWorkflow ?? 200_000,
+        imageDirectories: [],
+      },
       notifications: options.notifications ?? { webhooks: { allowPrivateAddresses: false } },
     },
     db: connection.db,
+    bars,
+    ...(options.servesObjects ? { objects: objectRoutes(store, putRules(connection.db, bars)) } : {}),
     store,
     sealing: sealing(options.secretsKeys ?? []),
     codec: payloadCodec(options.secretsKeys ?? [], { acceptUnencrypted: true }),
     ...(options.answerWithinMs ? { answerWithinMs: options.answerWithinMs } : {}),
     wakeOutbox: () => (wakeUps += 1),
     log: pino({ level: process.env['TEST_LOG'] ?? 'silent' }),
-  });
+  };
+  const app = createApi(dependencies);
   return {
     app,
     postgres,
     connection,
     store,
     wakeUps: () => wakeUps,
+    dependencies,
+    otherBars: () => barList(connection.db),
+    authorization: async (username) => `Bearer ${await issueToken(signingKey, { username, expiresSeconds: 3600 })}`,
     async as(username, ...groups) {
       const token = await issueToken(signingKey, { username, groups, expiresSeconds: 3600 });
       return clientOf(app, { Authorization: `Bearer ${token}` });

@@ -40,6 +40,66 @@ const over = { status: 401, json: { ...refused.json, detail: 'the run of the job
 const notItsOwn = { status: 403, json: { error: 'The token of a job may change only what that job submitted' } };
 const closed = { status: 403, json: { error: 'The token of a job can not be used for this' } };
 
+describe('the sign-in that a job stems from', () => {
+  const ends = async (id: number, table: 'jobs' | 'workflows' = 'jobs'): Promise<number> => {
+    const { sql } = api.connection;
+    const [row] = await sql<{ ends: number }[]>`
+      select extract(epoch from sign_in_ends)::float8 as ends from ${sql(table)} where id = ${id}`;
+    return row!.ends;
+  };
+  const inDays = (days: number) => Date.now() / 1000 + days * 24 * 3600;
+
+  test('is that of the token, or some days where it ends before, and what the job submits inherits it', async () => {
+    expect(Math.abs((await ends(jobId)) - inDays(7))).toBeLessThan(60);
+    const long = await issueToken(signingKey, { username: owner, expiresSeconds: 30 * 24 * 3600 });
+    const own = await createJob(withToken(long));
+    expect(Math.abs((await ends(own)) - inDays(30))).toBeLessThan(60);
+
+    await api.connection.sql`update jobs set sign_in_ends = now() + interval '1 hour' where id = ${jobId}`;
+    const end = await ends(jobId);
+    const child = await createJob(inside);
+    const clone = (await inside.put(`/jobs/${jobId}/clone`)).json.id as number;
+    const workflow = (await inside.post('/workflows', { jobs: [job({ name: 'a' })] })).json.id as number;
+    expect([await ends(child), await ends(clone), await ends(workflow, 'workflows')]).toEqual([end, end, end]);
+    // A job of the workflow has that of the workflow, and so does what it submits.
+    await run(workflow + 1);
+    const grandchild = await createJob(await asJob({ job: workflow + 1 }));
+    expect(await ends(grandchild)).toBe(end);
+  });
+
+  test('ends what its jobs submit, whoever of them does, and nothing else that they do', async () => {
+    const child = await createJob(inside);
+    await run(child);
+    await api.connection
+      .sql`update jobs set sign_in_ends = now() - interval '1 minute' where id in (${jobId}, ${child})`;
+    const error = expect.stringMatching(
+      /^The sign-in that this job stems from ended at .*Z, so that it can submit nothing more: sign in/,
+    );
+    for (const client of [inside, await asJob({ job: child })]) {
+      expect(await client.post('/jobs', job())).toMatchObject({ status: 403, json: { error } });
+      expect(await client.post('/workflows', { jobs: [job({ name: 'a' })] })).toMatchObject({
+        status: 403,
+        json: { error },
+      });
+      expect(await client.put(`/jobs/${jobId}/clone`)).toMatchObject({ status: 403, json: { error } });
+      expect(await client.put('/workflows/1')).toMatchObject({ status: 403, json: { error } });
+      expect((await client.get('/jobs')).status).toBe(200);
+      expect((await client.request('POST', '/kv/a', { body: 'x' })).status).toBe(201);
+    }
+    expect((await inside.post('/data/output', { name: 'results/out.txt' })).status).toBe(201);
+    // The owner is signed in anew.
+    await createJob(anna);
+  });
+
+  test('is some days after the submit where no token told it', async () => {
+    await api.connection
+      .sql`update jobs set sign_in_ends = null, created_at = now() - interval '6 days' where id = ${jobId}`;
+    await createJob(inside);
+    await api.connection.sql`update jobs set created_at = now() - interval '8 days' where id = ${jobId}`;
+    expect((await inside.post('/jobs', job())).status).toBe(403);
+  });
+});
+
 describe('the token of a job', () => {
   test('reads what its owner may, and keeps values', async () => {
     const other = await createJob(anna, { name: 'other' });

@@ -162,7 +162,7 @@ test('what webhooks are told is as the document has it', () => {
       ...{ about: 'job' as const, workflowId: 1, parameters: { x: 1 }, execution: { tasks: [{ exitCode: 1 }] } },
       hasOutputs: false,
     },
-    { ...facts, about: 'workflow' as const, counts: { total: 6, done: 3, failed: 1, skipped: 2 } },
+    { ...facts, about: 'workflow' as const, counts: { total: 6, done: 3, failed: 1, skipped: 2, deleted: null } },
   ].map((ended) => webhookDocument(ended, 'https://api.example.org/v1'));
   for (const what of told) {
     const { requestBody } = document.webhooks[what['type'] as string].post;

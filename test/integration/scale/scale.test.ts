@@ -86,9 +86,10 @@ describe('a sweep', () => {
       expect(progress).toEqual({
         total: number,
         done: progress.done,
-        failed: number - progress.done,
+        failed: 0,
         queued: 0,
         waiting: 0,
+        deleted: number - progress.done,
       });
       const rows = await connection.sql<{ status: string; jobs: number }[]>`
       select status, count(*)::int as jobs from jobs where workflow_id = ${id} group by status order by status`;

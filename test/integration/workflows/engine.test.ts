@@ -160,7 +160,7 @@ describe('deletion', () => {
     await workflows.delete(id);
     const ended = await workflows.ended(id);
     expect(ended).toMatchObject({ status: 'deleted', statusReason: reasons.workflowDeletedByUser });
-    expect(ended.progress).toEqual({ total: 13, done: 0, failed: 12, queued: 0, waiting: 1 });
+    expect(ended.progress).toEqual({ total: 13, done: 0, failed: 0, queued: 0, waiting: 0, deleted: 13 });
     for (const it of await workflows.jobs(id)) {
       expect(it).toMatchObject({ status: 'deleted', statusReason: reasons.deletedWithWorkflow });
     }

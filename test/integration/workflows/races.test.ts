@@ -105,6 +105,7 @@ async function queuedJob(): Promise<number> {
 const request = {
   attempt: 1,
   owner: 'ann',
+  workflowId: 0,
   priority: 0,
   sizes: [size],
   sites: [],

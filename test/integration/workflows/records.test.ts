@@ -6,16 +6,19 @@ import { createDagActivities } from '../../../activities/dag.ts';
 import { createRecordActivities } from '../../../activities/records.ts';
 import type { Connection } from '../../../db/connection.ts';
 import { endJob } from '../../../db/execution.ts';
-import { enqueue, queuePage, type QueuedRequest, type Turn } from '../../../db/placements.ts';
+import { enqueue, queuePage, type QueuedRequest } from '../../../db/placements.ts';
 import { submitJob } from '../../../db/submissions.ts';
 import { closeJobs } from '../../../db/unrun-jobs.ts';
+import { listWorkflows } from '../../../db/workflow-listing.ts';
 import { endWorkflow, releaseNodes } from '../../../db/workflow-execution.ts';
 import { expandNext } from '../../../db/workflow-expansion.ts';
 import { rerunWorkflow, submitWorkflow, submitWorkflowOnce } from '../../../db/workflow-submissions.ts';
+import { workflowListView } from '../../../api/workflow-view.ts';
 import { parseJobDescription } from '../../../descriptions/job.ts';
 import { parseWorkflowDescription } from '../../../descriptions/workflow.ts';
 import { abilitiesOf } from '../../../descriptions/unsupported.ts';
 import { reasons } from '../../../domain/reasons.ts';
+import { inTurn, singleJobs, type Turn } from '../../../domain/turns.ts';
 import { queueLeaver } from '../../../scheduler/leave-queue.ts';
 import { endExpired } from '../../../scheduler/place.ts';
 import { sealing } from '../../../secrets/sealing.ts';
@@ -180,6 +183,23 @@ describe('progress', () => {
     await connection.sql`delete from placement_requests`;
   });
 
+  it('of a deleted workflow tells what became of its jobs', async () => {
+    const { id } = await submitWorkflow(connection.db, sweep('gone', 6));
+    await releaseNodes(connection.db, id, [0]);
+    await finish(id + 1, true);
+    await finish(id + 2, false);
+    await closeJobs(connection.db, { workflowId: id, which: 'leftOver', isDeleted: true }, 100);
+    expect(await endWorkflow(connection.db, id, true)).toBe('deleted');
+    const filter = { owner: identity.owner, ids: [id], scope: 'any' as const };
+    const { rows } = await listWorkflows(connection.db, filter, { direction: 'newest', limit: 1 });
+    expect(workflowListView(rows[0]!)).toMatchObject({
+      progress: { total: 7, done: 1, failed: 1, queued: 0, waiting: 0, deleted: 5 },
+    });
+    const states = await connection.sql`
+      select status, succeeded, count(*)::int from jobs where workflow_id = ${id} group by 1, 2 order by 3`;
+    expect(states.map(({ count }) => count as number)).toEqual([1, 1, 5]);
+  });
+
   it('of jobs that waited longer than they may tells that they failed, and so is their shard told', async () => {
     const submission = sweep('expired', 5);
     for (const job of submission.description.jobs) job.policies.maximumTimeInQueueMinutes = 1;
@@ -292,6 +312,7 @@ describe('the queue', () => {
             jobId,
             attempt: 1,
             owner,
+            workflowId: singleJobs,
             priority,
             waitsOut: 'busyMachines',
             temporalId: `job-${jobId}`,
@@ -334,7 +355,7 @@ describe('the queue', () => {
       ['many', 9_000_005],
       ['many', 9_000_006],
     ]);
-    // Whatever waits, a page reads no more rows than it has for each owner.
+    // Whatever waits, a page reads no more rows than it has for each of those who take turns.
     const read = await connection.db.transaction(async (tx) => {
       await queuePage(tx, undefined, { size: 5, number: 0 });
       const [row] = await tx.execute<{ rows: number }>(sql`
@@ -342,6 +363,58 @@ describe('the queue', () => {
         where relname = 'placement_requests'`);
       return row!.rows;
     });
-    expect(read).toBeLessThan(50);
+    expect(read).toBeLessThan(60);
+    await connection.sql`delete from placement_requests`;
+    await connection.sql`delete from placements`;
+  });
+
+  it('has the order of domain/turns.ts, page by page, also behind a hundred thousand that wait', async () => {
+    const sets = ['ann', 'bob', 'cleo'].flatMap((owner, o) =>
+      [0, 3].flatMap((priority) =>
+        [singleJobs, 11 + o, 21 + o, 31 + o].map((workflowId) => ({ owner, priority, workflowId })),
+      ),
+    );
+    // By a rule that mixes them, so that each set has another age and size.
+    const waiting = Array.from({ length: 300 }, (_, i) => ({ ...sets[(i * i + 3 * i) % sets.length]!, id: i + 1 }));
+    const running = Array.from({ length: 40 }, (_, i) => sets[(i * 7) % sets.length]!);
+    await connection.sql`truncate placement_requests, placements`;
+    await connection.sql`
+      insert into placement_requests (id, job_id, attempt, owner, workflow_id, priority, sizes, waits_out, temporal_id)
+      select id, id, 1, owner, workflow_id, priority, '[]', 'anything', ''
+      from jsonb_to_recordset(${JSON.stringify(waiting.map(({ workflowId, ...it }) => ({ ...it, workflow_id: workflowId })))}::jsonb)
+        as fresh (id bigint, owner text, workflow_id int, priority int)`;
+    await connection.sql`
+      insert into placements (job_id, attempt, node, machine_id, owner, workflow_id, cpus, memory, disk)
+      select i, 1, 0, 1, owner, workflow_id, 1, 1, 1
+      from jsonb_to_recordset(${JSON.stringify(running.map(({ owner, workflowId }, i) => ({ i, owner, workflow_id: workflowId })))}::jsonb)
+        as fresh (i int, owner text, workflow_id int)`;
+    const seen: Turn[] = [];
+    for (let number = 0; ; number += 1) {
+      const page = await connection.db.transaction((tx) => queuePage(tx, seen.at(-1), { size: 40, number }));
+      if (page.length === 0) break;
+      seen.push(...page.map(({ rank, id }) => ({ rank, id })));
+    }
+    expect(seen).toEqual(inTurn(waiting, running));
+
+    await connection.sql`
+      insert into placement_requests (job_id, attempt, owner, workflow_id, sizes, waits_out, temporal_id)
+      select 1000 + g, 1, 'dora', 100 + g % 500, '[]', 'anything', '' from generate_series(1, 100000) g`;
+    await connection.sql`
+      insert into placement_requests (job_id, attempt, owner, workflow_id, sizes, waits_out, temporal_id)
+      select 200000 + g, 1, 'emil', 90, '[]', 'anything', '' from generate_series(1, 2000) g`;
+    const [single] = await connection.sql<{ id: number }[]>`
+      insert into placement_requests (job_id, attempt, owner, sizes, waits_out, temporal_id)
+      values (300000, 1, 'emil', '[]', 'anything', '') returning id::int`;
+    await connection.sql`vacuum analyze placement_requests`;
+    const [page, read] = await connection.db.transaction(async (tx) => {
+      const first = await queuePage(tx, undefined, { size: 16, number: 0 });
+      const [row] = await tx.execute<{ rows: number }>(sql`
+        select (seq_tup_read + idx_tup_fetch)::int as rows from pg_stat_xact_user_tables where relname = 'placement_requests'`);
+      return [first, row!.rows] as const;
+    });
+    const ofEmil = page.filter(({ owner }) => owner === 'emil').map(({ id }) => id);
+    expect(ofEmil[1]).toBe(single!.id);
+    expect(read).toBeLessThan(2000);
+    await connection.sql`truncate placement_requests, placements`;
   });
 });

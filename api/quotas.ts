@@ -1,0 +1,163 @@
+/**
+ * What one owner may have and do, so that nobody takes the place of others. A submit stays one statement: what an owner has
+ * is read at most twice a second, and what this process admitted since is added to it. So one process never admits more
+ * than there is, and several together no more than they do in that time.
+ */
+import { gigabyte, type Config } from '../config/config.ts';
+import type { Database } from '../db/connection.ts';
+import { addSubmits, readUsage, type Usage } from '../db/quotas.ts';
+import { ApiError } from './errors.ts';
+
+export type Quotas = Config['quotas'];
+
+export interface QuotaView {
+  limit: number;
+  /** Absent where each thing has the limit for itself. */
+  used?: number;
+}
+
+export interface QuotaKeeper {
+  /** What is being submitted counts until `store` is over, and then by what is in the database. @throws ApiError 403 or 429 */
+  submitting<T>(owner: string, jobs: number, store: () => Promise<T>): Promise<T>;
+  /** @throws ApiError 403 when the owner has stored as much as one may */
+  refuseFull(owner: string): Promise<void>;
+  /** By name, with what is used now. */
+  show(owner: string): Promise<Record<string, QuotaView>>;
+}
+
+/** What is known of an owner. */
+interface Seen {
+  usage: Promise<Usage>;
+  readAt: number;
+  /** How long it counts. */
+  forMs: number;
+  /** Admitted since, and what was under way when it was read: it may or may not be in it. */
+  jobs: number;
+}
+
+const shortestMs = 500;
+/** So that reading costs a small part of the time, whatever an owner has. */
+const timesItsOwn = 50;
+const mostOwners = 10_000;
+const tellAfterMs = 300;
+
+export function quotaKeeper(db: Database, quotas: Quotas): QuotaKeeper {
+  const owners = new Map<string, Seen>();
+  /** Of submits that are under way. */
+  const underWay = new Map<string, number>();
+  /** Submits that the database was not told of. */
+  const untold = new Map<string, number>();
+  let telling: NodeJS.Timeout | undefined;
+
+  const read = (owner: string): Seen => {
+    const readAt = Date.now();
+    const usage = readUsage(db, owner, { unfinishedJobs: quotas.unfinishedJobs + 1 });
+    const seen: Seen = { usage, readAt, forMs: Infinity, jobs: underWay.get(owner) ?? 0 };
+    owners.delete(owner);
+    owners.set(owner, seen);
+    for (const oldest of owners.keys()) {
+      if (owners.size <= mostOwners) break;
+      owners.delete(oldest);
+    }
+    usage.then(
+      () => (seen.forMs = Math.max(shortestMs, timesItsOwn * (Date.now() - readAt))),
+      // The next one asks again.
+      () => owners.delete(owner),
+    );
+    return seen;
+  };
+  const current = (owner: string): Seen => {
+    const seen = owners.get(owner);
+    return seen && Date.now() - seen.readAt < seen.forMs ? seen : read(owner);
+  };
+  const recentOf = (owner: string, usage: Usage) => usage.recentSubmits + (untold.get(owner) ?? 0);
+
+  /** Later, and many at once: nobody waits for it. */
+  const tellLater = () => {
+    telling ??= setTimeout(() => {
+      telling = undefined;
+      void Promise.all([...untold].map(([owner, submits]) => tell(owner, submits)));
+    }, tellAfterMs).unref();
+  };
+  const tell = async (owner: string, submits: number) => {
+    try {
+      await addSubmits(db, owner, submits);
+    } catch {
+      // The database is away: then nobody submits either, and they are told with the next ones.
+      return;
+    }
+    const left = (untold.get(owner) ?? 0) - submits;
+    if (left > 0) untold.set(owner, left);
+    else untold.delete(owner);
+    // What was read before does not have them.
+    owners.delete(owner);
+  };
+
+  return {
+    async submitting(owner, jobs, store) {
+      const seen = current(owner);
+      const usage = await seen.usage;
+      const recent = recentOf(owner, usage);
+      if (recent + 1 > quotas.submitsPerMinute) {
+        throw new ApiError(
+          429,
+          `You have submitted ${Math.floor(recent)} times in the last minute, and may ${quotas.submitsPerMinute} times: ` +
+            'wait a little, or submit many jobs as one workflow',
+          { headers: { 'Retry-After': '10' } },
+        );
+      }
+      const unfinished = usage.unfinishedJobs + seen.jobs;
+      if (unfinished + jobs > quotas.unfinishedJobs) {
+        throw new ApiError(
+          403,
+          `You have ${unfinished} jobs that have not ended, and may have ${quotas.unfinishedJobs}: with ` +
+            `${jobs === 1 ? 'this one' : `these ${jobs}`} they would be more. Wait for some to end, or delete some`,
+        );
+      }
+      refuseFull(usage);
+      seen.jobs += jobs;
+      add(underWay, owner, jobs);
+      add(untold, owner, 1);
+      tellLater();
+      try {
+        return await store();
+      } catch (error) {
+        seen.jobs -= jobs;
+        throw error;
+      } finally {
+        add(underWay, owner, -jobs);
+      }
+    },
+    async refuseFull(owner) {
+      refuseFull(await current(owner).usage);
+    },
+    async show(owner) {
+      const seen = current(owner);
+      const usage = await seen.usage;
+      return {
+        unfinishedJobs: { limit: quotas.unfinishedJobs, used: usage.unfinishedJobs + seen.jobs },
+        submitsPerMinute: { limit: quotas.submitsPerMinute, used: Math.floor(recentOf(owner, usage)) },
+        storedBytes: { limit: quotas.storedGb * gigabyte, used: usage.storedBytes },
+        uploadBytes: { limit: quotas.uploadGb * gigabyte },
+        jobOutputBytes: { limit: quotas.jobOutputGb * gigabyte },
+        imageBytes: { limit: quotas.imageGb * gigabyte },
+      };
+    },
+  };
+
+  function refuseFull({ storedBytes }: Usage): void {
+    const most = quotas.storedGb * gigabyte;
+    if (storedBytes < most) return;
+    throw new ApiError(
+      403,
+      `Your uploads, outputs and snapshots have ${storedBytes} bytes, and may have ${most}: delete uploads, or wait until ` +
+        'old jobs go with their outputs',
+    );
+  }
+}
+
+function add(counts: Map<string, number>, owner: string, more: number): void {
+  const sum = (counts.get(owner) ?? 0) + more;
+  if (sum > 0) counts.set(owner, sum);
+  else counts.delete(owner);
+}
