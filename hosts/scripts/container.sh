@@ -64,6 +64,8 @@ contained_by_engine() {
   identity
   [ -z "$passwd" ] || set -- "--volume=$passwd:/etc/passwd:ro" "$@"
   [ -z "$name_servers" ] || set -- $(printf -- '--dns=%s ' $name_servers) "$@"
+  # A view of its own of /sys could only be had by who owns the network's namespace.
+  [ -z "$network_file" ] || set -- --volume=/sys:/sys:ro "$@"
   launcher="exec setsid $python ${0%/*}/engine.py prominence-$own-${run#runs/}"
   # shellcheck disable=SC2086
   engine run --init --pull=never "--network=${network_file:+ns:}${network_file:-host}" --log-driver=none --cap-drop=ALL --shm-size="${memory}k" \

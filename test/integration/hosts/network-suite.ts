@@ -83,7 +83,8 @@ export function describeNetwork(name: string, runtime: ContainerRuntime, makeTra
     }
     const outputOf = async ({ machine, image, watch }: Opened, line: string, run: RunRef = newRun()) => {
       await machine.startTask(run, launch(image, line));
-      await resultOf(watch, run);
+      const result = await resultOf(watch, run);
+      if (result.exitCode !== 0) throw new Error(await output(watch, run, 'stderr'));
       return (await output(watch, run)).trim();
     };
     // Not wget: that of a static busybox can't look up even an address. Nobody closes his half early: the pasta of Debian 12
