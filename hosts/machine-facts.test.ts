@@ -1,4 +1,5 @@
 import { expect, it } from 'vitest';
+import { networkOf } from '../domain/machine.ts';
 import { parseFacts } from './machine-facts.ts';
 
 const told = (...lines: string[]) => parseFacts(['hostname h', 'tool setsid', ...lines, ''].join('\n'));
@@ -12,6 +13,17 @@ it('tells usual runtimes by their version, and others by their name as well', ()
     singularity: 'podman 4.3.1',
     udocker: 'docker 28.2.2',
   });
+});
+
+it('tells what networks the jobs of each runtime have', () => {
+  const lines = ['singularity 1.4.5', 'network singularity isolated', 'network udocker host there is no pasta'];
+  expect(told(...lines).networks).toEqual({
+    singularity: { mode: 'isolated' },
+    udocker: { mode: 'host', reason: 'there is no pasta' },
+  });
+  expect(networkOf(told(...lines))).toEqual({ mode: 'host', reason: 'there is no pasta' });
+  expect(networkOf(told('network singularity isolated', 'network udocker none'))).toEqual({ mode: 'isolated' });
+  expect(networkOf(told())).toBeUndefined();
 });
 
 it('tells why a runtime can not be used', () => {

@@ -171,6 +171,8 @@ contained_by_engine() {
   [ -z "$passwd" ] || set -- "--volume=$passwd:/etc/passwd:ro" "$@"
   # shellcheck disable=SC2046,SC2086
   [ -z "$name_servers" ] || set -- $(printf -- '--dns=%s ' $name_servers) "$@"
+  # A view of its own of /sys could only be had by who owns the network's namespace.
+  [ -z "$network_file" ] || set -- --volume=/sys:/sys:ro "$@"
   prefix=ENGINEENV_
   variables
   launcher="exec setsid $python ${0%/*}/engine.py prominence-$own-${run#runs/}"

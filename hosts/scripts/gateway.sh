@@ -31,7 +31,7 @@ own_addresses() {
   ip -o "$1" route show table local type local | while read -r first second _; do
     [ "$first" != local ] || first=$second
     case $first in 127.* | ::1 | fe80:*) ;; *) printf '%s\n' "$first" ;; esac
-  done
+  done | sort -u
 }
 
 is_among() { case " $2 " in *" $1 "*) return 0 ;; esac; return 1; }

@@ -7,6 +7,7 @@ import type { Component } from './component.ts';
 import { ensure, type Ensured, type Say } from './ensure.ts';
 import { postgresBinaries } from './postgres-binaries.ts';
 import { temporalCli } from './temporal-cli.ts';
+import { passt } from './passt.ts';
 import { rclone } from './rclone.ts';
 import { udocker } from './udocker.ts';
 import { testComponents } from './test-components.ts';
@@ -42,7 +43,7 @@ export async function setUp(
   if (!quiet) say(`Parts are looked for in the environment, on PATH and in ${machine.caches.join(' and ')}.`);
   const missing = await ensureAll(stackComponents(machine));
   // Most jobs do without: that it is missing is told, and stops nothing but tests of it.
-  const missingExtras = quiet ? [] : await ensureAll([udocker(machine)]);
+  const missingExtras = quiet ? [] : await ensureAll([udocker(machine), passt(machine)]);
   if (!quiet && !forTests && !(await rclone(machine).find())) {
     say(
       '  rclone: not here, so this machine runs no jobs that bring storage of their own (WebDAV, B2DROP), which end with ' +

@@ -42,8 +42,12 @@ export function leftovers(place: Place): string[] {
   ];
 }
 
-/** The service's own: one shell that follows the machine and one that starts launches, per worker, and their naps. */
-const ownPrograms = /^sh lib\/[0-9a-f]{16}\/(watch|starter)\.sh( |$)/;
+/**
+ * The service's own: one shell that follows the machine and one that starts launches, per worker, and their naps; and the
+ * gateway of jobs' networks, which ends by itself when nobody watches the machine any more.
+ */
+const ownPrograms =
+  /^(unshare .* )?sh lib\/[0-9a-f]{16}\/(watch|starter|gateway)\.sh( |$)|^pasta .* --netns \/run\/netns\/gateway$/;
 
 interface Process {
   pid: number;
@@ -128,6 +132,7 @@ const kept: RegExp[] = [
   /^images\/[0-9a-f]{64}\.(sif|udocker)$/,
   /^images\/(index|digests|sources)\/[^/]+$/,
   /^mounting$/,
+  /^network\/(lock|(own|podman)\.(state|settings|gateway))$/,
   /^udocker\/(engine|probe)\//,
 ];
 const temporary = /^images\/.*\.\d+$/;

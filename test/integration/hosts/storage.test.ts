@@ -13,6 +13,6 @@ afterAll(() => rmSync(home, { recursive: true, force: true }));
 
 describeStorage('this machine', '127.0.0.1', localTransport, { isLocal: true });
 describeOneData(
-  (programs) => localTransportAt(join(home, 'work'), [programs]),
+  (programs) => localTransportAt(join(home, 'work'), { programs: [programs] }),
   () => home,
 );

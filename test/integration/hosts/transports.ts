@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { getuid } from 'node:process';
-import type { RuntimePrograms } from '../../../domain/machine.ts';
+import type { NetworkWish, RuntimePrograms } from '../../../domain/machine.ts';
 import { createMachine } from '../../../hosts/create-machine.ts';
 import type { Host } from '../../../hosts/host.ts';
 import { createLocalHost } from '../../../hosts/local.ts';
@@ -36,13 +36,19 @@ export interface Transport {
   close(): Promise<void>;
 }
 
-export async function localTransport(): Promise<Transport> {
+/** `programs`: more folders that programs are looked for in. */
+interface LocalChanges {
+  programs?: string[];
+  network?: NetworkWish;
+}
+
+export async function localTransport(changes: LocalChanges = {}): Promise<Transport> {
   ensureAccount();
-  return localTransportAt(newDirectory());
+  return localTransportAt(newDirectory(), changes);
 }
 
 /** Where podman, or docker, runs the containers of both names. */
-export async function engineTransport(program: 'podman' | 'docker'): Promise<Transport> {
+export async function engineTransport(program: 'podman' | 'docker', network?: NetworkWish): Promise<Transport> {
   ensureAccount();
   const ground = program === 'podman' ? podmanGround(account) : await dockerGround(account);
   const workDirectory = newDirectory();
@@ -52,16 +58,23 @@ export async function engineTransport(program: 'podman' | 'docker'): Promise<Tra
     endPodman(workDirectory);
     rmSync(workDirectory, { recursive: true, force: true });
   };
-  return transport(host, workDirectory, '127.0.0.1', remove, { singularity: program, udocker: program });
+  return transport(host, workDirectory, '127.0.0.1', remove, {
+    runtimes: { singularity: program, udocker: program },
+    ...(network ? { network } : {}),
+  });
 }
 
 const newDirectory = () => `/var/tmp/prominence-test-${randomBytes(4).toString('hex')}`;
 
-/** In a folder that is there, or is made. `programs`: more folders that programs are looked for in. */
-export function localTransportAt(workDirectory: string, programs: string[] = []): Promise<Transport> {
-  const binDirectories = [apptainerDirectory, udockerDirectory, rcloneDirectory(), ...programs];
+/** In a folder that is there, or is made. */
+export function localTransportAt(
+  workDirectory: string,
+  { programs = [], network }: LocalChanges = {},
+): Promise<Transport> {
+  const binDirectories = [...programs, apptainerDirectory, udockerDirectory, rcloneDirectory()];
   const host = () => createLocalHost({ account, binDirectories, workDirectory });
-  return transport(host, workDirectory, '127.0.0.1', () => rmSync(workDirectory, { recursive: true, force: true }));
+  const remove = () => rmSync(workDirectory, { recursive: true, force: true });
+  return transport(host, workDirectory, '127.0.0.1', remove, network ? { network } : {});
 }
 
 export async function sshTransport(changes: SshChanges = {}): Promise<Transport> {
@@ -94,12 +107,12 @@ async function transport(
   workDirectory: string,
   address: string,
   remove: () => void | Promise<void>,
-  runtimes?: RuntimePrograms,
+  changes: { runtimes?: RuntimePrograms; network?: NetworkWish } = {},
 ): Promise<Transport> {
   const files = await startFileServer(address);
   const host = newHost();
   const privateHosts = [new URL(files.url('')).host];
-  const options = { workDirectory, privateHosts, ...(runtimes ? { runtimes } : {}) };
+  const options = { workDirectory, privateHosts, ...changes };
   const machine = createMachine({ ...options, host, imageCacheBytes: 1e10 });
   const others: Machine[] = [];
   await machine.probe();
