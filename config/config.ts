@@ -110,11 +110,24 @@ const sshSite = v.strictObject({
   hosts: uniquelyNamed(sshHost, 'host'),
 });
 
+/** In the place of `audience`: none is looked for. */
+export const anyAudience = 'any';
+
 const issuer = v.strictObject({
   /** The `iss` of the tokens, and where `/.well-known/openid-configuration` is found. */
   issuer: httpUrl,
-  /** Refuse tokens whose `aud` does not name this. */
-  audience: v.optional(v.string()),
+  /** Refuse tokens whose `aud` does not name this. `any` takes those that were made for other services too. */
+  audience: v.pipe(
+    v.optional(v.string(), ''),
+    v.rawCheck(({ dataset, addIssue }) => {
+      if (dataset.typed && dataset.value === '')
+        addIssue({
+          message:
+            'is required: what the `aud` of the tokens must name, or else every service that a user shows a token to can ' +
+            `use it here; "${anyAudience}" takes them whatever they were made for`,
+        });
+    }),
+  ),
   verify: v.optional(v.picklist(['jwks', 'userinfo']), 'jwks'),
   claims: v.optional(
     v.strictObject({
@@ -227,6 +240,23 @@ export const quotas = v.strictObject({
   imageGb: v.optional(positive, 100),
 });
 
+/** How we and the Temporal server know each other. */
+const temporalTls = v.pipe(
+  v.strictObject({
+    /** Who signed the server's certificate. Default: whom the system trusts. */
+    caFile: v.optional(text),
+    /** Our own certificate and its key, where the server asks clients for one. */
+    certFile: v.optional(text),
+    keyFile: v.optional(text),
+    /** The name in the server's certificate, where it is not that of the address. */
+    serverName: v.optional(text),
+  }),
+  v.rawCheck(({ dataset, addIssue }) => {
+    if (!dataset.typed || (dataset.value.certFile === undefined) === (dataset.value.keyFile === undefined)) return;
+    addIssue({ message: 'certFile and keyFile come together or not at all' });
+  }),
+);
+
 const sections = v.strictObject({
   /** Marks everything this installation makes elsewhere (run directories, Temporal ids need no mark). */
   deployment: v.optional(v.pipe(v.string(), v.regex(/^[a-z0-9]{1,20}$/, 'must be 1 to 20 of a-z and 0-9')), 'p'),
@@ -239,6 +269,10 @@ const sections = v.strictObject({
     v.strictObject({
       address: v.optional(v.string(), '127.0.0.1:7233'),
       namespace: v.optional(v.string(), 'default'),
+      /** Absent: without TLS, unless there is an apiKey. */
+      tls: v.optional(temporalTls),
+      /** Sent with each call, where the server asks for one. */
+      apiKey: v.optional(text),
       /**
        * Also take what did not come encrypted, although there are secrets.keys: while what was started before there were
        * any runs to its end. Whoever reaches Temporal can then start jobs as anybody.

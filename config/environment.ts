@@ -20,6 +20,12 @@ export const variables: readonly Variable[] = [
   { name: 'DATABASE_URL', key: ['database', 'url'], type: 'text', secret: true },
   { name: 'TEMPORAL_ADDRESS', key: ['temporal', 'address'], type: 'text' },
   { name: 'TEMPORAL_NAMESPACE', key: ['temporal', 'namespace'], type: 'text' },
+  // The names that Temporal's own tools read.
+  { name: 'TEMPORAL_TLS_SERVER_CA_CERT_PATH', key: ['temporal', 'tls', 'caFile'], type: 'text' },
+  { name: 'TEMPORAL_TLS_CLIENT_CERT_PATH', key: ['temporal', 'tls', 'certFile'], type: 'text' },
+  { name: 'TEMPORAL_TLS_CLIENT_KEY_PATH', key: ['temporal', 'tls', 'keyFile'], type: 'text' },
+  { name: 'TEMPORAL_TLS_SERVER_NAME', key: ['temporal', 'tls', 'serverName'], type: 'text' },
+  { name: 'TEMPORAL_API_KEY', key: ['temporal', 'apiKey'], type: 'text', secret: true },
   { name: 'TEMPORAL_UI_ORIGIN', key: ['temporal', 'uiOrigin'], type: 'text' },
   { name: 'PROMINENCE_SIGNING_KEY', key: ['auth', 'signingKey'], type: 'text', secret: true },
   { name: 'PROMINENCE_SECRETS_KEY', key: ['secrets', 'keys'], type: 'list', secret: true },

@@ -55,8 +55,15 @@ describe('a configuration file', () => {
   });
 
   test('has paths relative to itself', () => {
-    const config = loadConfig({ file: file(minimal), env: {} });
+    const tls = '{ caFile: ca.crt, certFile: ./ours/c.crt, keyFile: /abs/c.key, serverName: temporal }';
+    const config = loadConfig({ file: file(`${minimal}temporal: { tls: ${tls} }`), env: {} });
     expect(config.storage).toEqual({ kind: 'local', directory: join(folder, 'objects') });
+    expect(config.temporal.tls).toEqual({
+      caFile: join(folder, 'ca.crt'),
+      certFile: join(folder, 'ours/c.crt'),
+      keyFile: '/abs/c.key',
+      serverName: 'temporal',
+    });
   });
 });
 
@@ -67,11 +74,32 @@ describe('what is wrong is told by key', () => {
     ]);
   });
 
+  test('an issuer whose tokens of other services would count here', () => {
+    const issuer = (more: string) =>
+      minimal.replace('auth: {', `auth: { issuers: [{ issuer: https://a.example${more} }],`);
+    for (const missing of ['', ", audience: ''"]) {
+      expect(problemsOf(issuer(missing))).toEqual([
+        expect.stringMatching(
+          /^auth\.issuers\[0\]\.audience: is required: what the `aud` .* "any" takes them/,
+        ) as string,
+      ]);
+    }
+    const audience = (given: string) =>
+      loadConfig({ file: file(issuer(`, audience: ${given}`)), env: {} }).auth.issuers[0]!.audience;
+    expect([audience('any'), audience('prominence')]).toEqual(['any', 'prominence']);
+  });
+
+  test('half a certificate for Temporal', () => {
+    expect(problemsOf(`${minimal}temporal: { tls: { certFile: client.crt } }`)).toEqual([
+      'temporal.tls: certFile and keyFile come together or not at all',
+    ]);
+  });
+
   test('two issuers whose users could not be told apart', () => {
     const issuers = (...prefixes: (string | undefined)[]) =>
       minimal.replace(
         'auth: {',
-        `auth: { issuers: [${prefixes.map((prefix, i) => `{ issuer: https://i${i}.example${prefix ? `, ownerPrefix: '${prefix}'` : ''} }`).join(', ')}],`,
+        `auth: { issuers: [${prefixes.map((prefix, i) => `{ issuer: https://i${i}.example, audience: any${prefix ? `, ownerPrefix: '${prefix}'` : ''} }`).join(', ')}],`,
       );
     const twin = (index: number, of: number) =>
       expect.stringMatching(
@@ -339,7 +367,12 @@ describe('prominence.example.yaml', () => {
       privateHosts: expect.any(Array),
       imageDirectories: ['/cvmfs'],
     });
-    expect(example.temporal).toEqual({ ...defaults.temporal, uiOrigin: expect.any(String) });
+    expect(example.temporal).toEqual({
+      ...defaults.temporal,
+      uiOrigin: expect.any(String),
+      apiKey: expect.any(String),
+      tls: expect.any(Object),
+    });
     expect(example.worker).toEqual(defaults.worker);
     expect(example.api).toEqual(defaults.api);
     expect(example.notifications.webhooks).toEqual({

@@ -34,6 +34,7 @@ function withAbsolutePaths(config: Config, base: string): Config {
       config.storage.kind === 'local'
         ? { ...config.storage, directory: resolve(base, config.storage.directory) }
         : config.storage,
+    temporal: { ...config.temporal, ...(config.temporal.tls ? { tls: absoluteFiles(config.temporal.tls, base) } : {}) },
     sites: config.sites.map((site): SiteConfig => {
       switch (site.type) {
         case 'local':
@@ -48,4 +49,12 @@ function withAbsolutePaths(config: Config, base: string): Config {
       }
     }),
   };
+}
+
+function absoluteFiles(tls: NonNullable<Config['temporal']['tls']>, base: string): typeof tls {
+  const { serverName, ...files } = tls;
+  const absolute = Object.entries(files).flatMap(([key, file]) =>
+    file === undefined ? [] : [[key, resolve(base, file)]],
+  );
+  return { ...(serverName === undefined ? {} : { serverName }), ...Object.fromEntries(absolute) } as typeof tls;
 }

@@ -7,12 +7,13 @@ import { hostname } from 'node:os';
 import { Client, Connection } from '@temporalio/client';
 import { loadConfig } from '../config/load.ts';
 import { taskQueues } from '../domain/queues.ts';
+import { connectionOptions } from '../temporal/connection-options.ts';
 
 /** A poll lasts a minute at most when there is nothing to do; the server forgets pollers after five. */
 const latelySeconds = 150;
 
 const config = loadConfig({ env: process.env });
-const connection = await Connection.connect({ address: config.temporal.address, connectTimeout: '10 s' });
+const connection = await Connection.connect({ ...connectionOptions(config.temporal), connectTimeout: '10 s' });
 try {
   const client = new Client({ connection, namespace: config.temporal.namespace });
   for (const role of config.worker.roles) {

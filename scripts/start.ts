@@ -44,6 +44,7 @@ function welcome(stack: Stack, machine: Machine, seconds: number): string {
     '',
     `  API            ${stack.apiUrl}/v1`,
     `  Temporal       ${stack.temporalAddress}, web UI ${stack.temporalUiUrl} (encrypted; ${stack.apiUrl}/codec/session opens it)`,
+    `                 ${stack.temporalWall}`,
     `  Configuration  ${stack.configFile}`,
     `  State, logs    ${stack.home}`,
     '',

@@ -8,6 +8,7 @@ import { connect } from '../db/connection.ts';
 import { registerMachines } from '../db/machines.ts';
 import { migrateDatabase } from '../db/migrate.ts';
 import { sealing } from '../secrets/sealing.ts';
+import { connectionOptions } from '../temporal/connection-options.ts';
 import { createObjectStore } from '../storage/create.ts';
 import { configuredMachines, MachineRegistry } from './machines.ts';
 import {
@@ -28,6 +29,7 @@ const roles: Record<Config['worker']['roles'][number], (context: RoleContext) =>
 
 async function main(): Promise<void> {
   const config = loadConfig({ env: process.env });
+  const access = connectionOptions(config.temporal);
   const log = pino({ level: config.log.level, name: 'worker' });
   const stopping = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => stopping.abort());
@@ -52,7 +54,7 @@ async function main(): Promise<void> {
     configuredMachines(config),
     config.sites.map((site) => site.name),
   );
-  const temporal = await untilReady('Temporal', () => NativeConnection.connect({ address: config.temporal.address }));
+  const temporal = await untilReady('Temporal', () => NativeConnection.connect(access));
 
   const context: RoleContext = {
     config,

@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto';
 import { createRemoteJWKSet, customFetch, decodeJwt, errors, jwtVerify, type JWTPayload } from 'jose';
-import type { IssuerConfig } from '../../config/config.ts';
+import { anyAudience, type IssuerConfig } from '../../config/config.ts';
 import type { Identity } from '../../db/submissions.ts';
 import { entitledIdentity } from './identity.ts';
 import { askerOf, discovery, ProviderUnreachable, readJson, timeoutMs, type Ask, type Provider } from './provider.ts';
@@ -60,7 +60,7 @@ function jwksVerifier(
       issuer: name,
       requiredClaims: ['exp'],
       clockTolerance: 5,
-      ...(issuer.audience === undefined ? {} : { audience: issuer.audience }),
+      ...(issuer.audience === anyAudience ? {} : { audience: issuer.audience }),
     }).catch((error: unknown) => {
       throw isAboutKeys(error) ? new ProviderUnreachable(`keys of ${name}`, { cause: error }) : error;
     });
@@ -113,7 +113,7 @@ function checkClaims(claims: JWTPayload, issuer: IssuerConfig): number {
   const expiresMs = typeof claims.exp === 'number' ? claims.exp * 1000 : 0;
   if (expiresMs <= Date.now()) throw new TokenRefused('the token has expired');
   const audiences = claims.aud === undefined ? [] : [claims.aud].flat();
-  if (issuer.audience !== undefined && !audiences.includes(issuer.audience)) {
+  if (issuer.audience !== anyAudience && !audiences.includes(issuer.audience)) {
     throw new TokenRefused('the token is meant for another service');
   }
   return expiresMs;

@@ -6,8 +6,13 @@ import { findOnPath, isExecutableFile, run, runOrThrow } from '../command.ts';
 import type { Machine } from '../machine.ts';
 import { aptInstall, aptObstacle, aptPackageOffered, isDebian } from './apt.ts';
 import type { Component, Found, Way } from './component.ts';
+import { verified } from './checksum.ts';
 
-const vendorScript = 'https://raw.githubusercontent.com/apptainer/apptainer/main/tools/install-unprivileged.sh';
+/** Of a release, and the very text that was looked at: set-up may be root. */
+const vendorScript = {
+  url: 'https://raw.githubusercontent.com/apptainer/apptainer/v1.5.3/tools/install-unprivileged.sh',
+  sha256: 'a097956eafa6ab3dd843ee429d0b774ed029753bfadf013b8046556228fac6f2',
+};
 const answerWithinMs = 4000;
 
 /** Only where it lies; whether it works is asked by set-up. */
@@ -45,12 +50,13 @@ function vendorInstall(machine: Machine): Way {
       return Promise.resolve(missing.length > 0 ? `it needs ${missing.join(', ')}` : undefined);
     },
     async obtain() {
-      const answer = await fetch(vendorScript, { signal: AbortSignal.timeout(answerWithinMs) });
-      if (!answer.ok) throw new Error(`${vendorScript} answered ${answer.status}`);
+      const answer = await fetch(vendorScript.url, { signal: AbortSignal.timeout(answerWithinMs) });
+      if (!answer.ok) throw new Error(`${vendorScript.url} answered ${answer.status}`);
+      const script = verified(vendorScript.url, Buffer.from(await answer.arrayBuffer()), vendorScript.sha256);
       const work = mkdtempSync(join(tmpdir(), 'prominence-apptainer-'));
       const target = join(machine.cache, 'apptainer-vendor');
       try {
-        writeFileSync(join(work, 'install.sh'), await answer.text());
+        writeFileSync(join(work, 'install.sh'), script);
         rmSync(target, { recursive: true, force: true });
         mkdirSync(target, { recursive: true, mode: 0o755 });
         await runOrThrow('bash', [join(work, 'install.sh'), target], { cwd: work, env: machine.env });

@@ -44,6 +44,9 @@ export async function setUp(
   const missing = await ensureAll(stackComponents(machine));
   // Most jobs do without: that it is missing is told, and stops nothing but tests of it.
   const missingExtras = quiet ? [] : await ensureAll([udocker(machine), passt(machine)]);
+  // So is this: without it, who starts the stack as root is told who can reach Temporal.
+  const nft = debianProgram(machine, 'nft', 'nftables', 'close the ports of Temporal to other accounts');
+  if (!quiet && machine.isRoot) await ensureAll([nft]);
   if (!quiet && !forTests && !(await rclone(machine).find())) {
     say(
       '  rclone: not here, so this machine runs no jobs that bring storage of their own (WebDAV, B2DROP), which end with ' +

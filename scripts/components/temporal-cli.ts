@@ -7,6 +7,7 @@ import { createGunzip } from 'node:zlib';
 import { extract } from 'tar-stream';
 import { findOnPath, isExecutableFile, run } from '../command.ts';
 import type { Machine } from '../machine.ts';
+import { checksumIn, verified } from './checksum.ts';
 import type { Component, Found, Way } from './component.ts';
 import { findInCache, goInstall } from './go-install.ts';
 
@@ -45,24 +46,28 @@ export function temporalCli(machine: Machine): Component {
   };
 }
 
+/** The release's own archive, which must have the checksum that the release lists. */
 function vendorDownload(machine: Machine): Way {
-  const platform = process.platform;
   const architecture = process.arch === 'x64' ? 'amd64' : process.arch;
-  const query = new URLSearchParams({ platform, arch: architecture, format: 'tar.gz', 'sdk-name': 'sdk-typescript' });
-  const about = `https://temporal.download/cli/${version}?${query}`;
+  const archive = `temporal_cli_${version.slice(1)}_${process.platform}_${architecture}.tar.gz`;
+  const release = `https://github.com/temporalio/cli/releases/download/${version}`;
   return {
-    name: 'downloading it from temporal.download',
+    name: 'downloading its release from github.com',
     takes: 'about 20 s',
     obstacle: () => Promise.resolve(undefined),
     async obtain() {
-      const answer = await fetch(about, { signal: AbortSignal.timeout(answerWithinMs) });
-      if (!answer.ok) throw new Error(`temporal.download answered ${answer.status}`);
-      const { archiveUrl, fileToExtract } = (await answer.json()) as { archiveUrl: string; fileToExtract: string };
-      const archive = await fetch(archiveUrl);
-      if (!archive.ok || !archive.body) throw new Error(`${archiveUrl} answered ${archive.status}`);
-      await unpackOne(Readable.fromWeb(archive.body), fileToExtract, join(machine.cache, 'bin', 'temporal'));
+      const list = await download(`${release}/checksums.txt`, AbortSignal.timeout(answerWithinMs));
+      const bytes = await download(`${release}/${archive}`);
+      verified(archive, bytes, checksumIn(list.toString('utf8'), archive));
+      await unpackOne(Readable.from([bytes]), 'temporal', join(machine.cache, 'bin', 'temporal'));
     },
   };
+}
+
+async function download(url: string, signal?: AbortSignal): Promise<Buffer> {
+  const answer = await fetch(url, signal ? { signal } : {});
+  if (!answer.ok) throw new Error(`${url} answered ${answer.status}`);
+  return Buffer.from(await answer.arrayBuffer());
 }
 
 /** Writes one member of a .tar.gz to the target, which appears only when it is complete. */

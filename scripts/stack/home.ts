@@ -36,6 +36,8 @@ export interface RememberedPorts {
   api?: number;
   temporal?: number;
   temporalUi?: number;
+  temporalHttp?: number;
+  temporalMetrics?: number;
   postgres?: number;
 }
 

@@ -5,6 +5,7 @@
 import { join, resolve } from 'node:path';
 import { issueToken } from '../../api/auth/tokens.ts';
 import { ConfigError } from '../../config/config.ts';
+import { buildAccountWall, type AccountWall } from './account-wall.ts';
 import { findTemporalCli } from '../components/temporal-cli.ts';
 import { findApptainer } from '../components/apptainer.ts';
 import { findRclone } from '../components/rclone.ts';
@@ -19,7 +20,7 @@ import { claim, forget } from './pid-file.ts';
 import { isPortFree, pickPort } from './ports.ts';
 import { postgresServer, type PostgresServer } from './postgres.ts';
 import { SupervisedProcess, type ChildSpec } from './supervised-process.ts';
-import { ensureSearchAttributes, hasWorkers, temporalChild } from './temporal.ts';
+import { ensureSearchAttributes, hasWorkers, temporalChild, type TemporalPorts } from './temporal.ts';
 
 /** In the order they are started; they stop in the opposite one. */
 export const childNames = ['postgres', 'temporal', 'worker', 'api'] as const;
@@ -44,6 +45,8 @@ export interface Stack {
   apiUrl: string;
   temporalAddress: string;
   temporalUiUrl: string;
+  /** Who can reach these two, for people. */
+  temporalWall: string;
   databaseUrl: string;
   /** What the API and the worker read; holds secrets. */
   configFile: string;
@@ -73,13 +76,15 @@ export async function startStack(options: StackOptions = {}): Promise<Stack> {
   if (holder) throw new StackRefused(`a stack is already running on ${home.path} (process ${holder.pid})`);
 
   const started: SupervisedProcess[] = [];
+  const walls: AccountWall[] = [];
   const stop = async (): Promise<void> => {
     for (const child of [...started].reverse()) await child.stop();
+    for (const wall of walls.splice(0)) await wall.remove();
     forget(home.lockFile);
   };
   try {
     await stopLeftovers(home, [...childNames].reverse(), log);
-    return await bringUp({ machine, home, options, log, started, stop });
+    return await bringUp({ machine, home, options, log, started, walls, stop });
   } catch (error) {
     await stop();
     if (error instanceof ConfigError) {
@@ -106,10 +111,12 @@ interface Startup {
   log: (message: string) => void;
   /** Filled as children start, so that a failure can stop them. */
   started: SupervisedProcess[];
+  /** Likewise, to be taken down when all have stopped. */
+  walls: AccountWall[];
   stop: () => Promise<void>;
 }
 
-async function bringUp({ machine, home, options, log, started, stop }: Startup): Promise<Stack> {
+async function bringUp({ machine, home, options, log, started, walls, stop }: Startup): Promise<Stack> {
   const wanted = new Set<ChildName>(options.children ?? childNames);
   const ports = await choosePorts(home, options.port);
   const running: Stack['children'] = {};
@@ -131,6 +138,17 @@ async function bringUp({ machine, home, options, log, started, stop }: Startup):
   );
   const apiUrl = `http://${reachable(configuration.api?.host)}:${ports.api}`;
 
+  const temporalPorts: TemporalPorts = {
+    port: ports.temporal,
+    httpPort: ports.temporalHttp,
+    metricsPort: ports.temporalMetrics,
+    uiPort: ports.temporalUi,
+  };
+  const wall = wanted.has('temporal')
+    ? await buildAccountWall(machine, home, Object.values(temporalPorts) as number[])
+    : undefined;
+  if (wall) walls.push(wall);
+
   const startPostgres = async (): Promise<void> => {
     if (!server || !wanted.has('postgres')) return;
     await start('postgres', server.child);
@@ -143,9 +161,9 @@ async function bringUp({ machine, home, options, log, started, stop }: Startup):
       temporalChild({
         home,
         program: temporalProgram(machine),
-        port: ports.temporal,
-        uiPort: ports.temporalUi,
+        ports: temporalPorts,
         codecUrl: `${apiUrl}/codec`,
+        onStarted: (pid) => wall?.follow(pid),
       }),
     );
     await ensureSearchAttributes(temporalAddress);
@@ -170,6 +188,7 @@ async function bringUp({ machine, home, options, log, started, stop }: Startup):
     apiUrl,
     temporalAddress,
     temporalUiUrl,
+    temporalWall: wall?.said ?? 'Temporal is not run here',
     databaseUrl,
     configFile: home.configFile,
     token: (username, groups = [], expiresSeconds = 86_400) =>
@@ -184,6 +203,8 @@ interface Ports {
   postgres: number;
   temporal: number;
   temporalUi: number;
+  temporalHttp: number;
+  temporalMetrics: number;
 }
 
 async function choosePorts(home: Home, apiPort: number | undefined): Promise<Ports> {
@@ -202,6 +223,8 @@ async function choosePorts(home: Home, apiPort: number | undefined): Promise<Por
     postgres: await pick(before.postgres),
     temporal: await pick(before.temporal),
     temporalUi: await pick(before.temporalUi),
+    temporalHttp: await pick(before.temporalHttp),
+    temporalMetrics: await pick(before.temporalMetrics),
   };
   rememberPorts(home, ports);
   return ports;

@@ -20,6 +20,8 @@ export interface ChildSpec {
   account?: { uid: number; gid: number };
   logFile: string;
   pidFile: string;
+  /** Each time it was started: its process is another then. */
+  onStarted?: (pid: number) => void;
   /** What it understands as: finish in order. */
   stopSignal: NodeJS.Signals;
   stopGraceSeconds: number;
@@ -84,13 +86,16 @@ export class SupervisedProcess {
   }
 
   #launch(): void {
-    const { command, args, env, cwd, account, logFile, pidFile } = this.#spec;
+    const { command, args, env, cwd, account, logFile, pidFile, onStarted } = this.#spec;
     const log = openLog(logFile);
     const startedAt = Date.now();
     const child = spawn(command, args, { env, cwd, detached: true, stdio: ['ignore', log, log], ...account });
     closeSync(log);
     this.#child = child;
-    if (child.pid !== undefined) record(pidFile, child.pid);
+    if (child.pid !== undefined) {
+      record(pidFile, child.pid);
+      onStarted?.(child.pid);
+    }
     const ended = (how: string): void => {
       if (this.#child !== child) return;
       this.#child = undefined;

@@ -278,9 +278,10 @@ describe('several issuers', () => {
     const claims = { owner: 'preferred_username', groups: 'groups', email: 'email', entitlements: 'entitlements' };
     several = await startApi({
       issuers: [
-        { issuer: first.url, verify: 'jwks', claims },
+        { issuer: first.url, audience: 'any', verify: 'jwks', claims },
         {
           issuer: second.url,
+          audience: 'any',
           verify: 'jwks',
           claims,
           ownerPrefix: 'b:',

@@ -30,7 +30,7 @@ beforeAll(async () => {
   const claims = { owner: 'sub', groups: 'groups', email: 'email', entitlements: 'entitlements' };
   api = await startApi({
     secretsKeys: ['a key of this test that is long enough'],
-    issuers: [{ issuer: issuer.url, verify: 'jwks', claims }],
+    issuers: [{ issuer: issuer.url, audience: 'any', verify: 'jwks', claims }],
     login: { issuer: issuer.url },
   });
   server = createServer((request, response) => void getRequestListener(api.app.fetch)(request, response));

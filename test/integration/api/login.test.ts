@@ -45,7 +45,7 @@ async function served(
   login: Partial<LoginConfig> = {},
   changes: Partial<IssuerConfig> = {},
 ): Promise<{ api: TestApi; url: string }> {
-  const trusted: IssuerConfig = { issuer: issuer.url, verify: 'jwks', claims, ...changes };
+  const trusted: IssuerConfig = { issuer: issuer.url, audience: 'any', verify: 'jwks', claims, ...changes };
   const api = await startApi({ issuers: [trusted], login: { issuer: trusted.issuer, ...login } });
   const server = createServer((request, response) => void getRequestListener(api.app.fetch)(request, response));
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

@@ -10,7 +10,7 @@ let document: any;
 beforeAll(async () => {
   const issuer = 'https://login.example.org';
   const claims = { owner: 'sub', groups: 'groups', email: 'email', entitlements: 'entitlements' };
-  api = await startApi({ issuers: [{ issuer, verify: 'jwks', claims }], login: { issuer } });
+  api = await startApi({ issuers: [{ issuer, audience: 'any', verify: 'jwks', claims }], login: { issuer } });
   document = (await api.anonymous.get('//openapi.json')).json;
 });
 afterAll(() => api.close());
