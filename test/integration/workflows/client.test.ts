@@ -213,15 +213,33 @@ describe('what users do with workflows', () => {
   });
 
   it('numbers come to a task with the digits they were written with, and no two points are one', async () => {
-    const line = `/bin/sh -c 'echo $SEED $VERSION $TOL $HUGE $FLAG'`;
-    const env = '{"SEED": 9223372036854775807, "VERSION": 2.0, "TOL": 1e-07, "HUGE": 1e16, "FLAG": true}';
-    const resources = { cpus: 1, memory: 1, disk: 1 };
-    const job = (name: string, cmd: string) => ({
-      name,
-      resources,
-      tasks: [{ image: 'docker.io/library/busybox:latest', runtime: 'singularity', cmd }],
-    });
-    void [line, env, job];
+    client.write('workflow.json', documents.numbers);
+    const id = createdId(await client.run('run', 'workflow.json'));
+    expect(await workflows.ended(id)).toMatchObject({ status: 'completed', progress: { total: 16, done: 16 } });
+    const output = async (job: string, instance: number) =>
+      (await client.run('stdout', String(id), job, String(instance))).stdout.trimEnd();
+    const outputs = (job: string, count: number) =>
+      Promise.all(Array.from({ length: count }, (_, instance) => output(job, instance)));
+    const constants = '2.0 1e-07 1e+16 -0.0 340282366920938463463374607431768211455 True 5µm';
+    const seeds = ['9007199254740992', '9007199254740993', '9223372036854775807', '18446744073709551615', '42'];
+    expect(await outputs('member', 5)).toEqual(
+      seeds.map((seed) => `seed=${seed} env=${seed} own=${seed} dir=/home/user/run-${seed} ${constants}`),
+    );
+    expect(await outputs('frequency', 5)).toEqual(
+      ['1420405751.766', '1420405751.767', '1420405751.768', '1420405751.769', '1420405751.77'].map((f) => `f=${f}`),
+    );
+    expect(await outputs('time', 4)).toEqual(
+      ['1700000000.25', '1700000000.5', '1700000000.75', '1700000001'].map((t) => `t=${t}`),
+    );
+    expect(await outputs('zero', 2)).toEqual(['z=-1e-07', 'z=0']);
+    const { stdout } = await client.run('describe', 'workflow', String(id));
+    expect(stdout).toContain('9223372036854775807');
+    const members = (
+      await workflows.rest.request('GET', `/jobs?id=${id}&workflow=true&num=-1&all=true&name=member`)
+    ).text();
+    expect(
+      [...(await members).matchAll(/"parameters":\{"five":5,"seed":(\d+)/g)].map(([, seed]) => seed).toSorted(),
+    ).toEqual(seeds.toSorted());
   });
 
   it('a zip of 1,000 points: every point is listed with its parameters, and all are told to end', async () => {

@@ -117,3 +117,43 @@ export function jettoStyle(points: number): Document {
     ],
   };
 }
+
+/** Text, since its numbers are more than a double holds. */
+export const numbers: string = (() => {
+  const values = '[9007199254740992, 9007199254740993, 9223372036854775807, 18446744073709551615, 42]';
+  const constants =
+    '"A": 2.0, "B": 1e-07, "C": 1e16, "D": -0.0, "E": 340282366920938463463374607431768211455, "F": true';
+  const sweep = (job: string, name: string, start: number, end: number, step: number) => ({
+    name: job,
+    type: 'parametricSweep',
+    jobs: [job],
+    parameters: [{ name, start, end, step }],
+  });
+  const prepared = documented('member', '/bin/mkdir run-$seed')['tasks'] as object[];
+  const line = 'seed=$seed env=$PROMINENCE_PARAMETER_seed own=$OWN dir=$PWD $A $B $C $D $E $F ${five}µm';
+  const said = { ...prepared[0], cmd: `/bin/sh -c 'echo ${line}'`, workdir: 'run-$seed', env: 'ENV' };
+  const document = {
+    name: 'numbers',
+    jobs: [
+      { ...documented('member', ''), tasks: [...prepared, said] },
+      documented('frequency', '/bin/echo f=$f'),
+      documented('time', '/bin/echo t=$t'),
+      documented('zero', '/bin/echo z=$z'),
+    ],
+    factories: [
+      {
+        name: 'seeds',
+        type: 'zip',
+        jobs: ['member'],
+        parameters: [
+          { name: 'seed', values: 'VALUES' },
+          { name: 'five', values: [5, 5, 5, 5, 5] },
+        ],
+      },
+      sweep('frequency', 'f', 1420405751.766, 1420405751.77, 0.001),
+      sweep('time', 't', 1700000000.25, 1700000001, 0.25),
+      sweep('zero', 'z', -1e-7, 0, 1e-7),
+    ],
+  };
+  return JSON.stringify(document).replace('"ENV"', `{"OWN": "$seed", ${constants}}`).replace('"VALUES"', values);
+})();
