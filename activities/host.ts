@@ -8,7 +8,7 @@ import { DrizzleQueryError } from 'drizzle-orm';
 import { isUnavailable, type Database } from '../db/connection.ts';
 import { announcedChecksums } from '../db/uploads.ts';
 import { artifactObject, imageObject } from '../descriptions/object-names.ts';
-import { currentRun, markRunning, publishOutputs, type RunFacts } from '../db/execution.ts';
+import { currentRun, markRunning, publishOutputs, tellWait, type RunFacts } from '../db/execution.ts';
 import { forgetObjects } from '../db/quotas.ts';
 import { findImage, forgetImage, recordImage } from '../db/machines.ts';
 import { scratchOutputs } from '../domain/environment.ts';
@@ -25,6 +25,7 @@ import type {
 import type { JobTokenSubject } from '../domain/job-token.ts';
 import type { RunRef } from '../domain/runs.ts';
 import { withoutTrailingSlashes } from '../domain/slashes.ts';
+import { artifactFileName, meetingFiles } from '../domain/staged-names.ts';
 import { pathInDefault } from '../domain/storage.ts';
 import { HostError } from '../hosts/host.ts';
 import { ImageError, type ImageRequest, type Machine, type OutputRequest } from '../hosts/machine.ts';
@@ -68,6 +69,10 @@ export interface HostActivities {
   stageOut(ref: AttemptRef): Promise<StageOutAnswer>;
 }
 
+/** Types of failures that are worth waiting for. */
+const storeAway = 'StoreIsAway';
+const imageAway = 'ImageAway';
+
 /** What failed this often is not going to work: the job says so instead of trying for ever. */
 const pullAttempts = 3;
 const refusedAttempts = 3;
@@ -83,10 +88,13 @@ export function createHostActivities(deps: HostDependencies): HostActivities {
 
   return {
     stageIn: (ref) =>
-      guarded(async (troubles) => {
+      guardedFor(deps, ref, async (troubles) => {
         const run = await requireCurrent(db, ref);
         await sayRunning(db, run, ref, new Date());
         const { description, owner, groups } = run.job;
+        // Names that parameters were put into meet in single instances.
+        const meeting = meetingFiles(description.artifacts, description.inputs);
+        if (meeting) return { kind: 'failed', step: 'download', detail: meeting, seconds: 0 };
         const stored = description.artifacts.map(({ url }) =>
           artifactObject(url) ? pathInDefault(description.storage, url) : undefined,
         );
@@ -107,7 +115,7 @@ export function createHostActivities(deps: HostDependencies): HostActivities {
             const path = stored[index];
             if (path !== undefined) return { stored: path, filename: path.split('/').pop()!, executable };
             const key = keys[index];
-            const filename = key?.split('/').pop() ?? byDescription(() => fileNameOf(url));
+            const filename = key?.split('/').pop() ?? byDescription(() => artifactFileName(new URL(url).href));
             if (key === undefined) return { url, filename, executable };
             const sha256 = checksums.get(key);
             return {
@@ -128,7 +136,7 @@ export function createHostActivities(deps: HostDependencies): HostActivities {
       }),
 
     pullImage: (ref) =>
-      guarded(async (troubles) => {
+      guardedFor(deps, ref, async (troubles) => {
         const run = await requireCurrent(db, ref);
         await sayRunning(db, run, ref, new Date());
         try {
@@ -158,14 +166,13 @@ export function createHostActivities(deps: HostDependencies): HostActivities {
           if (!(error instanceof ImageError)) throw error;
           const isUploaded = imageObject(run.job.description.tasks[ref.taskIndex]!.image) !== undefined;
           const isWorthATry = () => (isUploaded ? troubles.mayWaitForStore() : troubles.count('pull') < pullAttempts);
-          if (error.code === 'transient' && isWorthATry())
-            throw ApplicationFailure.retryable(error.message, 'ImageAway');
+          if (error.code === 'transient' && isWorthATry()) throw ApplicationFailure.retryable(error.message, imageAway);
           return { kind: 'failed', detail: error.message };
         }
       }),
 
     startTask: (ref) =>
-      guarded(async () => {
+      guardedFor(deps, ref, async () => {
         const run = await currentRun(db, ref);
         if (!run) return { kind: 'stale' };
         if (run.job.deleteRequestedAt) return { kind: 'deleted' };
@@ -223,7 +230,7 @@ export function createHostActivities(deps: HostDependencies): HostActivities {
       }),
 
     killRun: (ref) =>
-      guarded(async () => {
+      guardedFor(deps, ref, async () => {
         const run = await currentRun(db, ref);
         if (!run) return;
         const machine = await deps.machine(run.machineId);
@@ -231,7 +238,7 @@ export function createHostActivities(deps: HostDependencies): HostActivities {
       }),
 
     stageOut: (ref) =>
-      guarded(async (troubles) => {
+      guardedFor(deps, ref, async (troubles) => {
         const run = await requireCurrent(db, ref);
         const { description, uid } = run.job;
         const wanted = [
@@ -265,7 +272,7 @@ export function createHostActivities(deps: HostDependencies): HostActivities {
         const isAway = failures.some(({ cause }) => cause === 'upload');
         // The results stay on the machine meanwhile.
         if ((isAway && troubles.mayWaitForStore()) || (isRefused && troubles.count('refused') < refusedAttempts)) {
-          throw storeIsAway(failures.map(({ detail }) => detail).join('; '));
+          throw storeIsAway([...new Set(failures.map(({ detail }) => detail))].join('; '));
         }
         const stored = results.flatMap((result, index) => {
           const { kind, name, key } = wanted[index]!;
@@ -352,21 +359,34 @@ export async function requireCurrent(db: Database, ref: AttemptRef): Promise<Run
   return run;
 }
 
-const storeIsAway = (detail: string) => ApplicationFailure.retryable(detail, 'StoreIsAway');
+const storeIsAway = (detail: string) => ApplicationFailure.retryable(detail, storeAway);
 
 /**
- * Heartbeats while working. What can't be done for the description alone is not tried again. A host out of reach is tried for ever (its follower decides when it is lost), our database too
- * (nothing can be decided without it), the object store for as long as we are patient, anything else not. What our own
- * end or the caller's cancels is no failure of the work.
+ * Heartbeats while working. What can't be done for the description alone is not tried again. A host out of reach is tried
+ * for ever (its follower decides when it is lost), our database too (nothing can be decided without it), the object store
+ * for as long as we are patient, anything else not. What our own end or the caller's cancels is no failure of the work.
+ * @param tellWait what is waited for until the next try; null when it is over
  */
-export async function guarded<T>(work: (troubles: Troubles) => Promise<T>): Promise<T> {
+export async function guarded<T>(
+  work: (troubles: Troubles) => Promise<T>,
+  tellWait?: (words: string | null) => Promise<void>,
+): Promise<T> {
   const context = Context.current();
   const troubles = new Troubles(context.info.heartbeatDetails);
   const beat = setInterval(() => context.heartbeat(troubles.told), 3000);
   try {
-    return await work(troubles);
+    const result = await work(troubles);
+    if (troubles.hasWaited) await tellWait?.(null);
+    return result;
   } catch (error) {
-    const isFinal = !context.cancellationSignal.aborted && !mayBeTriedAgain(error, troubles);
+    const isEnding = context.cancellationSignal.aborted;
+    const isFinal = !isEnding && !mayBeTriedAgain(error, troubles);
+    const awaited = isEnding || isFinal ? undefined : awaitedIn(error);
+    if (awaited !== undefined) {
+      const since = `${new Date(troubles.wait()).toISOString().slice(11, 19)}Z`;
+      // That it could not be told is no reason to stop waiting.
+      await tellWait?.(`waiting since ${since} for ${awaited}: ${(error as Error).message}`).catch(() => {});
+    }
     // The worker sends the last heartbeat before it reports a failure.
     context.heartbeat(troubles.told);
     if (isFinal) throw ApplicationFailure.nonRetryable(wordsOf(error), 'Unexpected');
@@ -374,6 +394,23 @@ export async function guarded<T>(work: (troubles: Troubles) => Promise<T>): Prom
   } finally {
     clearInterval(beat);
   }
+}
+
+/** The same for a run: what it waits for is told of its job. */
+export const guardedFor = <T>(
+  { db }: Pick<HostDependencies, 'db'>,
+  ref: AttemptRef,
+  work: (troubles: Troubles) => Promise<T>,
+): Promise<T> => guarded(work, (words) => tellWait(db, ref, words));
+
+/** What is away in whose absence the work could not be done; undefined: nothing that a user would know. */
+function awaitedIn(error: unknown): string | undefined {
+  if (error instanceof ApplicationFailure) {
+    if (error.type === storeAway) return 'the object store';
+    return error.type === imageAway ? 'the source of the image' : undefined;
+  }
+  if (error instanceof StorageError) return 'the object store';
+  return error instanceof HostError ? 'the machine' : undefined;
 }
 
 function mayBeTriedAgain(error: unknown, troubles: Troubles): boolean {
@@ -392,17 +429,3 @@ const wordsOf = (error: unknown): string =>
   error instanceof DescriptionError
     ? error.message
     : String(error instanceof DrizzleQueryError && error.cause ? error.cause : error);
-
-/** The last part of a URL's path, where it can be a file's name. @throws Error for what is no URL */
-function fileNameOf(url: string): string {
-  const name = decode(new URL(url).pathname.split('/').pop() ?? '');
-  return name === '' || name === '.' || name === '..' || /[/\0]/.test(name) ? 'artifact' : name;
-}
-
-function decode(text: string): string {
-  try {
-    return decodeURIComponent(text);
-  } catch {
-    return text;
-  }
-}

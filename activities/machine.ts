@@ -7,6 +7,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import { Context } from '@temporalio/activity';
 import type { Database } from '../db/connection.ts';
 import { activeRuns, findMachine, markOutOfReach, markReachable, markSeen } from '../db/machines.ts';
+import { tellMachineWait } from '../db/execution.ts';
 import type { RunLost } from '../domain/job-messages.ts';
 import type { MachineFacts } from '../domain/machine.ts';
 import { HostError } from '../hosts/host.ts';
@@ -63,6 +64,7 @@ export function createMachineActivities(deps: MachineDependencies): MachineActiv
               // First round before it may get work: what was left there by lost attempts goes away.
               await follower.round();
               await markReachable(db, machineId, facts);
+              await tellMachineWait(db, machineId, null);
               if (facts.unableToRun)
                 log.warn({ machineId, unableToRun: facts.unableToRun }, 'runtimes can not be used');
               if (outOfSightSince !== undefined || isLost) log.info({ machineId }, 'machine is back');
@@ -80,7 +82,11 @@ export function createMachineActivities(deps: MachineDependencies): MachineActiv
             outOfSightSince ??= Date.now();
             const seconds = (Date.now() - outOfSightSince) / 1000;
             log.warn({ machineId, seconds, error: error.message }, 'machine is out of reach');
-            if (!isLost) await markOutOfReach(db, machineId, 'unreachable', error.message);
+            if (!isLost) {
+              await markOutOfReach(db, machineId, 'unreachable', error.message);
+              const since = new Date(outOfSightSince).toISOString().slice(11, 19);
+              await tellMachineWait(db, machineId, `waiting since ${since}Z for the machine: ${error.message}`);
+            }
             if (!isLost && seconds >= deps.machineLostAfterSeconds) {
               isLost = true;
               await markOutOfReach(db, machineId, 'lost', error.message);

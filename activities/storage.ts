@@ -5,7 +5,7 @@ import { oneclientOptions } from '../descriptions/oneclient-options.ts';
 import type { Storage } from '../domain/description.ts';
 import type { AttemptRef, MountAnswer, UnmountAnswer } from '../domain/job-messages.ts';
 import type { StorageRequest } from '../hosts/machine.ts';
-import { guarded, requireCurrent, runRef, sayRunning, type HostDependencies } from './host.ts';
+import { guardedFor, requireCurrent, runRef, sayRunning, type HostDependencies } from './host.ts';
 
 export interface StorageActivities {
   mountStorage(ref: AttemptRef): Promise<MountAnswer>;
@@ -15,7 +15,7 @@ export interface StorageActivities {
 export function createStorageActivities(deps: HostDependencies): StorageActivities {
   return {
     mountStorage: (ref) =>
-      guarded(async () => {
+      guardedFor(deps, ref, async () => {
         const run = await requireCurrent(deps.db, ref);
         await sayRunning(deps.db, run, ref, new Date());
         const { storage } = deps.sealing.open(run.job.description);
@@ -26,7 +26,7 @@ export function createStorageActivities(deps: HostDependencies): StorageActiviti
       }),
 
     unmountStorage: (ref) =>
-      guarded(async () => {
+      guardedFor(deps, ref, async () => {
         const run = await requireCurrent(deps.db, ref);
         const machine = await deps.machine(run.machineId);
         const { cancellationSignal } = Context.current();

@@ -16,6 +16,8 @@ export interface TroubleRecord {
   counts?: Partial<Record<Trouble, number>>;
   /** When our store was found to be away, first and last, in milliseconds since the epoch. */
   storeAway?: { first: number; last: number };
+  /** Since when the activity waits for something, in milliseconds since the epoch. */
+  waitingSince?: number;
 }
 
 /**
@@ -51,6 +53,17 @@ export class Troubles {
     const first = before && now - before.last < storePatienceMs ? before.first : now;
     this.record = { ...this.record, storeAway: { first, last: now } };
     return now - first < storePatienceMs;
+  }
+
+  /** It waits, and it will be tried again. @returns since when, in milliseconds since the epoch */
+  wait(): number {
+    const since = this.record.waitingSince ?? this.now();
+    this.record = { ...this.record, waitingSince: since };
+    return since;
+  }
+
+  get hasWaited(): boolean {
+    return this.record.waitingSince !== undefined;
   }
 
   /** For the attempts after this one. */

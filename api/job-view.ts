@@ -102,10 +102,14 @@ async function outputViews(
       const stored = job.parameters && typeof name === 'string' ? substitute(name, job.parameters) : name;
       const output = outputs.get(stored);
       if (!output || output.size === null) return { name, url: '' };
-      return { name, url: await store.presignGet(output.key, urlSeconds), size: output.size };
+      const url = await store.presignGet(output.key, urlSeconds);
+      return { name, url, size: output.size, ...(wasCutOff(job) ? { partial: true } : {}) };
     }),
   );
 }
+
+/** Its outputs are what there was when it was ended, and it may have had more to do. */
+const wasCutOff = ({ status }: ListedJob): boolean => status === 'killed' || status === 'deleted';
 
 /** Still without a size: the job was going to put it there itself, and has not. @throws ApiError 503 */
 async function sized(output: JobOutput, store: ObjectStore): Promise<JobOutput> {

@@ -2,7 +2,7 @@
  * What execution writes about a job. Each write is guarded: only the current attempt changes a job, and a terminal
  * state is never left.
  */
-import { and, eq, inArray, isNull, sql, type SQL } from 'drizzle-orm';
+import { and, eq, inArray, isNull, like, sql, type SQL } from 'drizzle-orm';
 import type { JobDescription } from '../domain/description.ts';
 import type { JobExecution, TaskExecution } from '../domain/execution.ts';
 import { instantiate } from '../domain/instance.ts';
@@ -81,6 +81,32 @@ export async function tellWaiting(
     .update(jobs)
     .set({ statusReason, statusDetail })
     .where(and(eq(jobs.id, jobId), eq(jobs.status, 'pending')));
+}
+
+const waitingWords = 'waiting since ';
+
+/** What a run waits for, beginning with those words; null: it waits no more. */
+export async function tellWait(
+  db: Database,
+  ref: { jobId: number; attempt: number },
+  words: string | null,
+): Promise<void> {
+  const isTold = words === null ? [like(jobs.statusDetail, `${waitingWords}%`)] : [];
+  await db
+    .update(jobs)
+    .set({ statusDetail: words })
+    .where(and(eq(jobs.id, ref.jobId), eq(jobs.attempt, ref.attempt), inArray(jobs.status, unfinished), ...isTold));
+}
+
+/** The same for all jobs that run on a machine which is out of reach, as long as nothing else is told of them. */
+export async function tellMachineWait(db: Database, machineId: number, words: string | null): Promise<void> {
+  const held = db.select({ id: placements.jobId }).from(placements).where(eq(placements.machineId, machineId));
+  const told =
+    words === null ? like(jobs.statusDetail, `${waitingWords}% for the machine:%`) : isNull(jobs.statusDetail);
+  await db
+    .update(jobs)
+    .set({ statusDetail: words })
+    .where(and(inArray(jobs.id, held), eq(jobs.status, 'running'), told));
 }
 
 export interface RunFacts {

@@ -1,5 +1,7 @@
 /** What is brought to a job and taken from it: artifacts, input files, outputs (spec.md 2.1, 2.4). */
-import type { Artifact, InputFile } from '../domain/description.ts';
+import type { Artifact, InputFile, JobDescription } from '../domain/description.ts';
+import { scratchOutputs } from '../domain/environment.ts';
+import { meetingFiles } from '../domain/staged-names.ts';
 import { limits } from './limits.ts';
 import { isObject, type ObjectReader, type Place } from './reader.ts';
 import { flag, strings, text } from './values.ts';
@@ -77,10 +79,47 @@ export function readInputs(job: ObjectReader): InputFile[] {
   const byName = new Map<string, InputFile>();
   entries.forEach((entry, i) => {
     const input = readInput(job, entry, `inputs[${i}]`);
-    // Of two with one name the last counts, as when they were written one after the other.
-    if (input) byName.set(input.filename, input);
+    if (!input) return;
+    const other = byName.get(input.filename);
+    if (other && !isSame(other, input)) {
+      const rule = 'an input is called by the last part of its filename: rename one of them';
+      job.ownIssue(`inputs[${i}]`, `two inputs would both be the file "${input.filename}"; ${rule}`);
+    }
+    byName.set(input.filename, input);
   });
   return [...byName.values()];
+}
+
+const isSame = (one: InputFile, other: InputFile): boolean =>
+  one.contentBase64 === other.contentBase64 && one.executable === other.executable;
+
+/** Nothing that is brought to a job replaces something else that is. */
+export function checkMeetingFiles(job: ObjectReader, artifacts: Artifact[], inputs: InputFile[]): void {
+  const meeting = meetingFiles(artifacts, inputs);
+  if (meeting) job.ownIssue('artifacts', meeting);
+}
+
+/** In the user's own storage an output has its name there, and a folder's archive one that a file may have as well. */
+export function checkMeetingOutputs(
+  job: ObjectReader,
+  {
+    artifacts,
+    outputFiles,
+    outputDirs,
+    storage,
+  }: Pick<JobDescription, 'artifacts' | 'outputFiles' | 'outputDirs' | 'storage'>,
+): void {
+  if (!storage?.isDefault) return;
+  const inScratch = scratchOutputs(artifacts);
+  const files = new Map(outputFiles.map((name) => [inScratch(name), name]));
+  for (const name of outputDirs) {
+    const file = files.get(`${inScratch(name)}.tgz`);
+    if (file === undefined) continue;
+    job.ownIssue(
+      'outputDirs',
+      `the output file "${file}" and the archive of the folder "${name}" would be one file in the storage`,
+    );
+  }
 }
 
 function readInput(job: ObjectReader, entry: Place, key: string): InputFile | undefined {

@@ -70,9 +70,9 @@ describe('what a valid document becomes', () => {
     expect(parsed.policies).toMatchObject({ maximumTaskRetries: 2, ignoreTaskFailures: true });
   });
 
-  test('of inputs the base name and the last of namesakes count', () => {
+  test('of inputs the base name counts, and what is the same twice is one', () => {
     const inputs = [
-      { filename: 'dir/a.txt', content: 'YQ==' },
+      { filename: 'dir/a.txt', content: 'YmI=', executable: true },
       { filename: 'a.txt', content: 'Y\nmI', executable: true },
     ];
     expect(valid(job({ inputs })).inputs).toEqual([{ filename: 'a.txt', contentBase64: 'YmI=', executable: true }]);
@@ -88,6 +88,37 @@ describe('what a valid document becomes', () => {
 });
 
 describe('what is refused', () => {
+  test.each([
+    [
+      {
+        inputs: ['dir/a.txt', 'a.txt'].map((filename) => ({
+          filename,
+          content: filename === 'a.txt' ? 'YQ==' : 'Yg==',
+        })),
+      },
+      'two inputs would both be the file "a.txt"; an input is called by the last part of its filename: rename one of them',
+    ],
+    [
+      { artifacts: [{ url: 'http://x/north/data.csv' }, { url: 'http://x/south/data.csv' }] },
+      'artifacts "http://x/north/data.csv" and "http://x/south/data.csv" would both be the file "data.csv" in the scratch directory: rename one of them',
+    ],
+    [
+      { artifacts: [{ url: 'data.csv' }], inputs: [{ filename: 'data.csv', content: '' }] },
+      'artifact "data.csv" and input "data.csv" would both be the file "data.csv" in the scratch directory: rename one of them',
+    ],
+    [
+      {
+        outputFiles: ['b/../x.tgz', './a/x.tgz'],
+        outputDirs: ['a/x/'],
+        storage: { type: 'webdav', default: true, webdav: { url: 'http://x', username: 'u', password: 'p' } },
+      },
+      'the output file "./a/x.tgz" and the archive of the folder "a/x/" would be one file in the storage',
+    ],
+  ])('names that meet: %j', (members, sentence) => {
+    const parsed = parseJobDescription(job(members));
+    expect(parsed.kind === 'invalid' && parsed.issues.map(({ message }) => message)).toContain(sentence);
+  });
+
   test('rules of upstream are told before ours, in upstream’s order', () => {
     const document = {
       foo: 1,

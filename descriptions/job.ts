@@ -3,7 +3,7 @@
  * Never throws, whatever the document is.
  */
 import type { JobDescription } from '../domain/description.ts';
-import { readArtifacts, readInputs, readOutputs } from './files.ts';
+import { checkMeetingFiles, checkMeetingOutputs, readArtifacts, readInputs, readOutputs } from './files.ts';
 import { issueList, type Issue, type IssueList } from './issues.ts';
 import { readLabels } from './labels.ts';
 import { modernJob } from './legacy.ts';
@@ -60,7 +60,9 @@ export function readJob(document: JsonObject, path: string, issues: IssueList): 
   const outputFiles = readOutputs(read, 'outputFiles');
   const outputDirs = readOutputs(read, 'outputDirs');
   const inputs = readInputs(read);
+  checkMeetingFiles(read, artifacts, inputs);
   const storage = readStorage(read);
+  checkMeetingOutputs(read, { artifacts, outputFiles, outputDirs, ...(storage ? { storage } : {}) });
   const policies = readPolicies(read);
   const notifications = readNotifications(read, 'jobFinished');
   return {

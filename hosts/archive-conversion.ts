@@ -7,15 +7,15 @@ import { createWriteStream } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { Readable } from 'node:stream';
-import { PassThrough, Transform } from 'node:stream';
+import { PassThrough, Readable, Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { createGunzip } from 'node:zlib';
 import { pack } from 'tar-stream';
-import bunzip2 from 'unbzip2-stream';
-import { openPromise, type Entry, type ZipFile } from 'yauzl';
+import { getFileNameLowLevel, type Entry, type ZipFile } from 'yauzl';
+import type { UnpackRule } from '../domain/unpack-rule.ts';
 import { OutsideError, type Outside } from '../outbound/outside.ts';
-import type { UnpackRule } from './unpack-rule.ts';
+import { bunzip } from './bunzip.ts';
+import { gunzip } from './gunzip.ts';
+import { openZip } from './zip-file.ts';
 
 export interface Converted {
   kind: 'tar' | 'file';
@@ -46,7 +46,7 @@ export async function fetchAndConvert(
 ): Promise<Converted> {
   const fetched = await download(outside, artifact.url, signal);
   const body = artifact.sha256 === undefined ? fetched : verified(fetched, artifact.sha256, artifact.filename);
-  const converted = rule === 'zip' ? await unzipToTar(body) : decompress(body, rule);
+  const converted = await convertSaved(body, rule);
   // It may fail before anybody listens; whoever reads it is told then.
   converted.stream.on('error', () => {});
   return converted;
@@ -68,16 +68,6 @@ function verified(body: Readable, sha256: string, filename: string): Readable {
   body.once('error', (error) => checked.destroy(error));
   checked.once('close', () => body.destroy());
   return body.pipe(checked);
-}
-
-function decompress(body: Readable, rule: 'gz' | 'tgz' | 'bz2' | 'tbz'): Converted {
-  const stream = new PassThrough();
-  const decoder = rule === 'gz' || rule === 'tgz' ? createGunzip() : bunzip2();
-  body.once('error', (error) => stream.destroy(downloadError(error)));
-  decoder.once('error', (error) => stream.destroy(broken(error)));
-  stream.once('close', () => body.destroy());
-  body.pipe(decoder).pipe(stream);
-  return { kind: rule === 'tgz' || rule === 'tbz' ? 'tar' : 'file', stream };
 }
 
 function downloadError(error: Error): DownloadError {
@@ -104,16 +94,34 @@ async function download(outside: Outside, url: string, signal?: AbortSignal): Pr
   }
 }
 
-/** A zip's directory stands at its end, so the whole of it is kept on disk for the time. */
-async function unzipToTar(body: Readable): Promise<Converted> {
-  const folder = await mkdtemp(join(tmpdir(), 'prominence-zip-'));
-  const file = join(folder, 'archive.zip');
+/** The whole of it is kept on disk for the time: a zip's directory stands at its end, and others say there how they end. */
+async function convertSaved(body: Readable, rule: 'zip' | 'gz' | 'tgz' | 'bz2' | 'tbz'): Promise<Converted> {
+  const folder = await mkdtemp(join(tmpdir(), 'prominence-archive-'));
+  const file = join(folder, 'archive');
+  const tidy = () => void rm(folder, { recursive: true, force: true });
   try {
     await pipeline(body, createWriteStream(file, { mode: 0o600 }));
   } catch (error) {
-    await rm(folder, { recursive: true, force: true });
+    tidy();
     throw downloadError(error as Error);
   }
+  const stream = rule === 'zip' ? unzipToTar(file) : decompressed(rule.endsWith('gz') ? gunzip(file) : bunzip(file));
+  stream.once('close', tidy);
+  return { kind: rule === 'gz' || rule === 'bz2' ? 'file' : 'tar', stream };
+}
+
+function decompressed(pieces: AsyncIterable<Buffer>): Readable {
+  async function* readable() {
+    try {
+      yield* pieces;
+    } catch (error) {
+      throw broken(error);
+    }
+  }
+  return Readable.from(readable(), { objectMode: false });
+}
+
+function unzipToTar(file: string): Readable {
   const tar = pack();
   const stream = new PassThrough();
   // It is told again what its reader was already told.
@@ -121,37 +129,46 @@ async function unzipToTar(body: Readable): Promise<Converted> {
   stream.once('close', () => tar.destroy());
   tar.pipe(stream);
   const convert = async () => {
-    const zip = await openPromise(file);
+    const zip = await openZip(file);
     for await (const entry of zip.eachEntry()) await copyEntry(zip, entry, tar);
     tar.finalize();
   };
-  void convert()
-    .catch((error: unknown) => stream.destroy(broken(error)))
-    .finally(() => rm(folder, { recursive: true, force: true }));
-  return { kind: 'tar', stream };
+  void convert().catch((error: unknown) => stream.destroy(broken(error)));
+  return stream;
 }
 
 function broken(error: unknown): ConversionError {
   return new ConversionError(error instanceof Error ? error.message : String(error), { cause: error });
 }
 
-const symlinkType = 0o120000;
+const linkType = 0o120000;
+/** Who made an entry, as far as its attributes are those of Unix. */
+const unixMakers = [3, 19];
+const dosMaker = 0;
 
 async function copyEntry(zip: ZipFile, entry: Entry, tar: ReturnType<typeof pack>): Promise<void> {
-  const unixMode = entry.externalFileAttributes >>> 16;
-  const name = entry.fileName;
+  const maker = entry.versionMadeBy >>> 8;
+  const unixMode = unixMakers.includes(maker) ? entry.externalFileAttributes >>> 16 : 0;
+  const permissions = unixMode & 0o777;
+  const name = entryName(entry, maker);
   if (name.endsWith('/')) {
-    tar.entry({ name, type: 'directory', mode: 0o755 });
+    tar.entry({ name, type: 'directory', mode: permissions || 0o755 });
     return;
   }
   const content = await zip.openReadStreamPromise(entry);
-  if ((unixMode & 0o170000) === symlinkType) {
+  if ((unixMode & 0o170000) === linkType) {
     const chunks: Buffer[] = [];
     for await (const chunk of content) chunks.push(chunk as Buffer);
     tar.entry({ name, type: 'symlink', linkname: Buffer.concat(chunks).toString() });
     return;
   }
-  const mode = (unixMode & 0o777) | 0o600 | (unixMode === 0 ? 0o044 : 0);
+  const mode = permissions | 0o600 | (unixMode === 0 ? 0o044 : 0);
   const sink = tar.entry({ name, size: entry.uncompressedSize, mode, mtime: entry.getLastModDate() });
   await pipeline(content, sink);
+}
+
+/** As unzip reads it: a backslash is a slash only in names that DOS made, and that have no other. */
+function entryName({ generalPurposeBitFlag, fileNameRaw, extraFields }: Entry, maker: number): string {
+  const name = getFileNameLowLevel(generalPurposeBitFlag, fileNameRaw, extraFields, true);
+  return maker === dosMaker && !name.includes('/') ? name.replaceAll('\\', '/') : name;
 }

@@ -19,7 +19,7 @@ import type {
   Transfer,
 } from './machine.ts';
 import { curlConfigValue } from './quoting.ts';
-import { unpackRule } from './unpack-rule.ts';
+import { unpackRule } from '../domain/unpack-rule.ts';
 
 type Failure = { step: 'download' | 'uncompress'; isAway: boolean; index: number; detail: string };
 

@@ -9,6 +9,7 @@ import {
   defineQuery,
   defineSignal,
   isCancellation,
+  patched,
   rootCause,
   setCurrentDetails,
   setHandler,
@@ -32,7 +33,7 @@ import {
 } from '../domain/job-messages.ts';
 import { launchesPerTask, launchIndex } from '../domain/launch.ts';
 import { reasons } from '../domain/reasons.ts';
-import { hosts, records } from './activities.ts';
+import { hosts, records, transfers } from './activities.ts';
 import { DeletionRequested, runAttempt, type RunNews } from './run.ts';
 
 export const placedSignal = defineSignal<[GrantedPlacement]>(jobSignals.placed);
@@ -40,6 +41,9 @@ export const leftQueueSignal = defineSignal<[LeftQueue]>(jobSignals.leftQueue);
 export const taskFinishedSignal = defineSignal<[TaskFinished]>(jobSignals.taskFinished);
 export const runLostSignal = defineSignal<[RunLost]>(jobSignals.runLost);
 export const describeQuery = defineQuery<JobView>(jobQuery);
+
+/** How long a deletion waits for the outputs that are there. */
+const deliverySeconds = 60;
 
 export async function jobWorkflow(input: JobInput): Promise<JobResult> {
   const job = new JobRun();
@@ -139,7 +143,9 @@ class JobRun {
 
   /** The user's deletion (or an operator's cancellation): nothing of the job may be left running. */
   async delete(plan: JobPlan): Promise<JobResult> {
-    await this.endRun(plan);
+    const isDelivering = plan.hasOutputs && this.hasStarted() && patched('deliver-at-deletion');
+    await this.endRun(plan, isDelivering && plan.hasStorage ? 'keepStorage' : 'endStorage');
+    if (isDelivering) await this.deliverWhatIsThere(plan);
     const isSidecar = (launch: number) => plan.sidecars?.includes(Math.floor(launch / launchesPerTask));
     const finished = [...this.newsOf(this.attempt).finished]
       .filter(([launch]) => !isSidecar(launch))
@@ -154,11 +160,33 @@ class JobRun {
     return this.finish(plan, { status: 'failed', statusReason: reasons.taskExecutionFailed, statusDetail });
   }
 
-  private async endRun(plan: JobPlan): Promise<void> {
+  /** A task of this attempt ran, and its outputs were not all delivered. */
+  private hasStarted(): boolean {
+    const { phase } = this.view;
+    return this.placement !== undefined && phase !== 'unmounting' && (phase === 'running' || this.hasNews());
+  }
+
+  private hasNews(): boolean {
+    return this.newsOf(this.attempt).finished.size > 0;
+  }
+
+  /** What the job made until now, for a user who may still want it: for as long as it may take to be deleted. */
+  private async deliverWhatIsThere(plan: JobPlan): Promise<void> {
+    const ref = { jobId: plan.jobId, attempt: this.attempt };
+    const news = this.newsOf(this.attempt);
+    if (news.lost) return;
+    const delivering = CancellationScope.withTimeout(deliverySeconds * 1000, () => transfers.stageOut(ref));
+    // Its failures are the job's no more. A lost machine is not waited for.
+    await Promise.race([delivering.catch(() => undefined), condition(() => news.lost !== undefined)]);
+    if (plan.hasStorage && !news.lost) await this.endRun(plan);
+  }
+
+  private async endRun(plan: JobPlan, storage: 'keepStorage' | 'endStorage' = 'endStorage'): Promise<void> {
     if (!this.placement) return;
     const news = this.newsOf(this.attempt);
     const isLost = () => news.lost !== undefined;
-    const killing = hosts.killRun({ jobId: plan.jobId, attempt: this.attempt }).catch(() => undefined);
+    const keeping = storage === 'keepStorage' ? { keepStorage: true as const } : {};
+    const killing = hosts.killRun({ jobId: plan.jobId, attempt: this.attempt, ...keeping }).catch(() => undefined);
     // A machine out of reach can't be told; it is cleaned when it comes back, and nothing is published from it.
     await Promise.race([killing, condition(isLost)]);
     const running = this.view.taskIndex;

@@ -1,6 +1,7 @@
 # stage-in.sh TOKEN INPUTS COUNT (FILENAME MODE RULE UNPACKED_NAME SHA256|-)...
 #
-# Fills the scratch folder of a run: the inputs, then the artifacts in order, up to the first that fails. stdin: a line
+# Fills the scratch folder of a run: the artifacts in order, up to the first that fails, then the inputs, which replace
+# what an archive brought under the same name. stdin: a line
 # of curl configuration with the URL for each artifact, or `stored PATH` for one in the run's storage, then with
 # INPUTS=1 a tar of the inputs. What an earlier call finished is not done again. Answers on stdout: `done`,
 # `failed download|away|uncompress INDEX DETAIL` (away: the source may be there another time), or `needs INDEX` where this
@@ -17,8 +18,8 @@ umask 022
 run=runs/$1 inputs=$2 count=$3
 shift 3
 mkdir -p "$run/home" "$run/tmp" "$run/tasks" "$run/staged" || exit 1
-work=$run/staged/work.$$
-trap 'tidy "$work"; rm -f "$work.file" "$work.problem"; end_transfer' EXIT
+work=$run/staged/work.$$ given=$run/staged/inputs.$$
+trap 'tidy "$work"; rm -rf "$given" "$work.file" "$work.problem"; end_transfer' EXIT
 trap 'trap "" TERM HUP INT; exit 143' TERM HUP INT
 begin_transfer "$run" stage-in || exit 1
 # What an earlier call still brings could replace what the tasks have changed since.
@@ -31,10 +32,8 @@ while [ "$index" -lt "$count" ]; do
   eval "url_$index=\$line"
   index=$((index + 1))
 done
-if [ ! -e "$run/prepared" ]; then
-  [ "$inputs" != 1 ] || write_inputs "$run/home" || exit 1
-  : >"$run/prepared"
-fi
+mkdir "$given" || exit 1
+if [ ! -e "$run/prepared" ] && [ "$inputs" = 1 ]; then write_inputs "$given" || exit 1; fi
 exec </dev/null
 
 fail() { # STEP DETAIL
@@ -93,4 +92,12 @@ while [ "$index" -lt "$count" ]; do
   fi
   index=$((index + 1))
 done
+if [ ! -e "$run/prepared" ]; then
+  for input in "$given"/* "$given"/.[!.]* "$given"/..?*; do
+    [ -e "$input" ] || continue
+    mv -fT "$input" "$run/home/${input##*/}" 2>/dev/null ||
+      { index=0; fail uncompress "an artifact holds a folder that is called ${input##*/}, as is an input"; }
+  done
+  : >"$run/prepared"
+fi
 echo done

@@ -1,5 +1,6 @@
 import { afterAll, describe, expect, it } from 'vitest';
 import { bridgeAddress, canRunTestbed, testbed } from '../../ground/testbed.ts';
+import { describeArchives } from './archive-suite.ts';
 import { describeCalls } from './call-suite.ts';
 import { describeImages } from './image-suite.ts';
 import { describeOutput } from './output-suite.ts';
@@ -14,6 +15,7 @@ describe.runIf(canRunTestbed)('over ssh', () => {
   describeTasks('a host behind ssh', sshTransport);
   describeOutput('a host behind ssh', sshTransport);
   describeStaging('a host behind ssh', sshTransport);
+  describeArchives('a host behind ssh', sshTransport);
   describeCalls('a host behind ssh', sshTransport);
   describeImages('a host behind ssh', bridgeAddress, sshTransport);
   describeStorage('a host behind ssh', bridgeAddress, sshTransport);
