@@ -1,5 +1,6 @@
 /** Short words for what the suites do over and over with runs. */
 import { readFileSync } from 'node:fs';
+import type { ContainerRuntime } from '../../../domain/description.ts';
 import type { RunRef } from '../../../domain/runs.ts';
 import type { MachineWatch, ObservedTask, PulledImage, TaskLaunch } from '../../../hosts/machine.ts';
 import { buildBusybox } from '../../ground/images.ts';
@@ -18,10 +19,13 @@ export function newRun(): RunRef {
   return { deployment, jobId: lastJob, attempt: 1, node: 0 };
 }
 
-export async function pullBusybox(transport: Transport): Promise<PulledImage> {
+export async function pullBusybox(
+  transport: Transport,
+  runtime: ContainerRuntime = 'singularity',
+): Promise<PulledImage> {
   transport.files.files.set('busybox.tar', readFileSync((await buildBusybox()).archive));
   const source = { kind: 'download', archive: true, url: transport.files.url('busybox.tar') } as const;
-  return transport.machine.pullImage({ runtime: 'singularity', imageKey: 'busybox', source });
+  return transport.machine.pullImage({ runtime, imageKey: `busybox-${runtime}`, source });
 }
 
 export function launchOf(

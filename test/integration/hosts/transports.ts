@@ -1,11 +1,11 @@
 /** The two kinds of host, each with a work directory of its own, for suites that hold over both. */
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { rmSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { getuid } from 'node:process';
 import type { RuntimePrograms } from '../../../domain/machine.ts';
-import { createMachine } from '../../../hosts/create-machine.ts';
+import { createMachine, type MachineOptions } from '../../../hosts/create-machine.ts';
 import type { Host } from '../../../hosts/host.ts';
 import { createLocalHost } from '../../../hosts/local.ts';
 import type { Machine } from '../../../hosts/machine.ts';
@@ -30,7 +30,7 @@ export interface Transport {
   /** Reachable from the host. */
   files: FileServer;
   /** Another connection to the same host and work directory, as another of our processes would have. */
-  another(imageCacheBytes?: number, imageMostBytes?: number): Machine;
+  another(changes?: Partial<Pick<MachineOptions, 'imageCacheBytes' | 'imageMostBytes' | 'mostProcesses'>>): Machine;
   /** Run a shell line on the host as the account, in the work directory. */
   shell(line: string): Promise<string>;
   close(): Promise<void>;
@@ -41,12 +41,46 @@ export async function localTransport(): Promise<Transport> {
   return localTransportAt(newDirectory());
 }
 
+/** Before a runtime opens anything, the shell script `meantime` of the work directory runs, where there is one. */
+export async function hinderedTransport(program: 'apptainer' | 'podman' | 'docker'): Promise<Transport> {
+  ensureAccount();
+  const folder = mkdtempSync('/var/tmp/prominence-meantime-');
+  chmodSync(folder, 0o755);
+  const stand = (name: string, real: string) =>
+    writeFileSync(join(folder, name), `#!/bin/sh\n[ ! -e meantime ] || sh ./meantime\nexec ${real} "$@"\n`, {
+      mode: 0o755,
+    });
+  const opened = await (async () => {
+    if (program !== 'apptainer') return engineTransport(program, (real) => stand(program, real), folder);
+    stand('apptainer', join(apptainerDirectory, 'apptainer'));
+    writeFileSync(
+      join(folder, 'udocker'),
+      `#!/usr/bin/python3\nimport os, runpy\nif os.path.exists("meantime"):\n    os.system("sh ./meantime")\nrunpy.run_path("${udockerDirectory}/udocker", run_name="__main__")\n`,
+      { mode: 0o755 },
+    );
+    return localTransportAt(newDirectory(), [], [folder]);
+  })();
+  return {
+    ...opened,
+    async close() {
+      await opened.close();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
 /** Where podman, or docker, runs the containers of both names. */
-export async function engineTransport(program: 'podman' | 'docker'): Promise<Transport> {
+export async function engineTransport(
+  program: 'podman' | 'docker',
+  standBefore?: (real: string) => void,
+  folder?: string,
+): Promise<Transport> {
   ensureAccount();
   const ground = program === 'podman' ? podmanGround(account) : await dockerGround(account);
   const workDirectory = newDirectory();
-  const host = () => createLocalHost({ account, binDirectories: [ground.binDirectory], workDirectory });
+  standBefore?.(join(ground.binDirectory, program));
+  const binDirectories = [...(folder === undefined ? [] : [folder]), ground.binDirectory];
+  const host = () => createLocalHost({ account, binDirectories, workDirectory });
   const remove = async () => {
     await ground.close();
     endPodman(workDirectory);
@@ -57,9 +91,13 @@ export async function engineTransport(program: 'podman' | 'docker'): Promise<Tra
 
 const newDirectory = () => `/var/tmp/prominence-test-${randomBytes(4).toString('hex')}`;
 
-/** In a folder that is there, or is made. `programs`: more folders that programs are looked for in. */
-export function localTransportAt(workDirectory: string, programs: string[] = []): Promise<Transport> {
-  const binDirectories = [apptainerDirectory, udockerDirectory, rcloneDirectory(), ...programs];
+/** In a folder that is there, or is made. `programs`: more folders that programs are looked for in, `first` before all. */
+export function localTransportAt(
+  workDirectory: string,
+  programs: string[] = [],
+  first: string[] = [],
+): Promise<Transport> {
+  const binDirectories = [...first, apptainerDirectory, udockerDirectory, rcloneDirectory(), ...programs];
   const host = () => createLocalHost({ account, binDirectories, workDirectory });
   return transport(host, workDirectory, '127.0.0.1', () => rmSync(workDirectory, { recursive: true, force: true }));
 }
@@ -108,8 +146,8 @@ async function transport(
     machine,
     workDirectory,
     files,
-    another(imageCacheBytes = 1e10, imageMostBytes = 5e10) {
-      const other = createMachine({ ...options, host: newHost(), imageCacheBytes, imageMostBytes });
+    another(changes = {}) {
+      const other = createMachine({ ...options, host: newHost(), imageCacheBytes: 1e10, ...changes });
       others.push(other);
       return other;
     },
