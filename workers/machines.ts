@@ -93,9 +93,10 @@ export class MachineRegistry {
     const { execution } = this.config;
     const options = {
       imageCacheBytes: execution.imageCacheGb * 1e9,
-      imageMostBytes: execution.imageUnpackedGb * 1e9,
+      imageMostBytes: this.config.quotas.imageGb * 1e9,
       privateHosts: [...execution.insecureRegistries, ...execution.privateHosts, ...storeHosts(this.config)],
       runtimes: site.runtimes,
+      mostProcesses: site.mostProcesses,
       network: { mode: site.network, reachable: reachableByJobs(this.config) },
     };
     switch (site.type) {

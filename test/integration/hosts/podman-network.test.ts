@@ -4,5 +4,5 @@ import { describeNetwork } from './network-suite.ts';
 import { engineTransport } from './transports.ts';
 
 describe.runIf(getuid?.() === 0)('on this machine', () => {
-  describeNetwork('podman', 'singularity', (network) => engineTransport('podman', network));
+  describeNetwork('podman', 'singularity', (network) => engineTransport('podman', { network }));
 });
