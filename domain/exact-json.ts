@@ -38,22 +38,53 @@ export const isWrittenNumber = (value: unknown): value is string => typeof value
  */
 const mayChange = /(?:^|[:,[\s])-?(?:(?<=-)0|0\.0{6}|\d+(?:\.\d*0\b|[\d.]{15}|[\d.]*[eE]))/;
 
-/**
- * What a valid text can have beside white space, brackets and names: ends of strings, what is escaped in them, and
- * numbers, of which short whole ones are passed over, for there may be millions.
- */
-const tokens = /\\(?:u0000|[^])|"|(?<![\d.eE+-])-?(?![1-9]\d{0,14}[,\]}\s])\d[\d.eE+-]*/g;
+/** Numbers of a valid text, and what looks like them in strings. Short whole ones are passed over: there may be millions. */
+const numbers = /(?<![\d.eE+-])-?(?![1-9]\d{0,14}[,\]}\s])\d[\d.eE+-]*/g;
+
+/** Of a valid text, which is gone through once. */
+function marked(document: string): string {
+  const text = withoutNul(document);
+  const parts: string[] = [];
+  let copied = 0;
+  let string = stringFrom(text, 0);
+  const number = new RegExp(numbers);
+  for (let found = number.exec(text); found;) {
+    if (found.index < string.begin) {
+      const [digits] = found;
+      if (isChanged(digits)) {
+        parts.push(text.slice(copied, found.index), `"\\u0000${digits}"`);
+        copied = number.lastIndex;
+      }
+      found = number.exec(text);
+    } else {
+      if (found.index < string.end) {
+        number.lastIndex = string.end;
+        found = number.exec(text);
+      }
+      string = stringFrom(text, string.end);
+    }
+  }
+  return parts.join('') + text.slice(copied);
+}
+
+/** The next string of a valid text. */
+function stringFrom(text: string, from: number): { begin: number; end: number } {
+  const begin = text.indexOf('"', from);
+  if (begin === -1) return { begin: text.length, end: text.length };
+  let quote = text.indexOf('"', begin + 1);
+  while (isEscaped(text, quote)) quote = text.indexOf('"', quote + 1);
+  return { begin, end: quote + 1 };
+}
+
+function isEscaped(text: string, at: number): boolean {
+  let backslashes = 0;
+  while (text[at - 1 - backslashes] === '\\') backslashes += 1;
+  return backslashes % 2 === 1;
+}
 
 /** NUL in strings, which would look like a mark, becomes what can't be stored either: half a character. */
-function marked(text: string): string {
-  let isInString = false;
-  return text.replace(tokens, (token) => {
-    if (token === '"') isInString = !isInString;
-    else if (token === '\\u0000') return '\\ud800';
-    else if (!isInString && isChanged(token)) return `"\\u0000${token}"`;
-    return token;
-  });
-}
+const withoutNul = (text: string): string =>
+  text.includes('\\u0000') ? text.replace(/(?<!\\)((?:\\\\)*)\\u0000/g, '$1\\ud800') : text;
 
 /** What is beyond all bounds stays so, except for whole numbers, which have none. */
 function isChanged(digits: string): boolean {
