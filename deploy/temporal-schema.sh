@@ -1,8 +1,9 @@
 #!/bin/sh
-# Makes Temporal's two databases and brings their tables up to the version of temporal-sql-tool, which carries the
-# definitions. Safe to repeat: what is there stays, and an upgrade of Temporal runs it again before the new server.
+# Brings the tables of Temporal's two databases, which database-roles.sh makes, up to the version of temporal-sql-tool,
+# which carries the definitions. Safe to repeat: what is there stays, and an upgrade of Temporal runs it again before the
+# new server.
 #
-# SQL_HOST, SQL_PORT, SQL_USER, SQL_PASSWORD   PostgreSQL, by a role that may create databases
+# SQL_HOST, SQL_PORT, SQL_USER, SQL_PASSWORD   PostgreSQL, by the role that owns the databases
 set -eu
 
 : "${SQL_HOST:?}" "${SQL_PORT:?}" "${SQL_USER:?}" "${SQL_PASSWORD:?}"
@@ -11,7 +12,6 @@ export SQL_HOST SQL_PORT SQL_USER SQL_PASSWORD SQL_PLUGIN=postgres12_pgx
 
 bring_up() {
   export SQL_DATABASE="$1"
-  temporal-sql-tool create-database
   temporal-sql-tool setup-schema --version 0.0
   temporal-sql-tool update-schema --schema-name "postgresql/v12/$2"
 }

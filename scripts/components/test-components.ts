@@ -26,6 +26,7 @@ export function testComponents(machine: Machine): Component[] {
     debianProgram(machine, 'zip', 'zip', archives),
     debianProgram(machine, 'unzip', 'unzip', archives),
     debianProgram(machine, 'openssl', 'openssl', 'make test certificates'),
+    debianProgram(machine, 'psql', 'postgresql-client', 'bring up the production topology'),
     debianProgram(machine, 'mmdebstrap', 'mmdebstrap', hosts),
     debianProgram(machine, 'ip', 'iproute2', hosts),
     debianProgram(machine, 'ethtool', 'ethtool', hosts),

@@ -9,6 +9,7 @@ export interface ChildOptions {
 }
 
 export interface RunningChild {
+  pid: number | undefined;
   /** Undefined while it runs. */
   exitCode(): number | undefined;
   /** The last it said. */
@@ -31,6 +32,7 @@ export function startChild(name: string, command: readonly string[], options: Ch
   child.on('error', (error) => (output += String(error)));
   const isRunning = () => child.pid !== undefined && child.exitCode === null && child.signalCode === null;
   return {
+    pid: child.pid,
     exitCode: () => (isRunning() ? undefined : (child.exitCode ?? -1)),
     output: () => `--- ${name}\n${output}`,
     closed,

@@ -7,7 +7,15 @@ export interface ComposeService {
   image: string;
   command?: string[];
   environment?: Record<string, string>;
+  entrypoint?: string[];
   volumes?: string[];
+  networks?: string[];
+  network_mode?: string;
+  cap_drop?: string[];
+  cap_add?: string[];
+  privileged?: boolean;
+  security_opt?: string[];
+  read_only?: boolean;
   ports?: string[];
   restart?: string;
   depends_on?: Record<string, { condition: string }>;
@@ -17,6 +25,7 @@ export interface ComposeService {
 export interface Compose {
   services: Record<string, ComposeService>;
   volumes: Record<string, unknown>;
+  networks: Record<string, { internal?: boolean } | null>;
 }
 
 export const repository = fileURLToPath(new URL('../../..', import.meta.url));

@@ -13,6 +13,7 @@ import { findInCache } from '../../../scripts/components/go-install.ts';
 import { findPostgres } from '../../../scripts/components/postgres-binaries.ts';
 import { thisMachine } from '../../../scripts/machine.ts';
 import { openHome } from '../../../scripts/stack/home.ts';
+import { listeningPorts } from '../../../scripts/stack/listening-ports.ts';
 import { pickPort } from '../../../scripts/stack/ports.ts';
 import { postgresServer } from '../../../scripts/stack/postgres.ts';
 import { SupervisedProcess } from '../../../scripts/stack/supervised-process.ts';
@@ -24,7 +25,12 @@ import { layOutImage } from './image-content.ts';
 export interface Topology {
   apiUrl: string;
   temporalAddress: string;
+  /** The administrator's, of our database. */
   databaseUrl: string;
+  /** The folder with ca/, server/ and client/, once temporal-certificates ran. */
+  tls: string;
+  /** What the process of a service listens on. */
+  ports(service: string): number[];
   /** Runs a one-shot service again. @returns what it said */
   runOneShot(service: string): Promise<string>;
   start(service: string): Promise<void>;
@@ -54,7 +60,8 @@ export async function createTopology(): Promise<Topology> {
 
   const folder = await mkdtemp(join(tmpdir(), 'prominence-production-'));
   await chmod(folder, 0o755);
-  const [image, etc] = [join(folder, 'app'), join(folder, 'etc')];
+  const [image, etc, tls] = [join(folder, 'app'), join(folder, 'etc'), join(folder, 'tls')];
+  for (const each of ['ca', 'server', 'client']) await mkdir(join(tls, each), { recursive: true });
   await mkdir(image);
   await mkdir(etc);
   layOutImage(image);
@@ -85,11 +92,15 @@ export async function createTopology(): Promise<Topology> {
     temporalPorts: temporalPorts(held.temporal.ports),
     apiPort: String(held.api.ports[0]),
     etc,
+    tls,
     path: [...programs, dirname(apptainer.path), machine.env['PATH']].join(':'),
     home: folder,
   };
   const compose = readCompose({
     POSTGRES_PASSWORD: decodeURIComponent(new URL(database.url).password),
+    PROMINENCE_DATABASE_PASSWORD: 'production-test-our-password',
+    TEMPORAL_DATABASE_PASSWORD: 'production-test-password-of-temporal',
+    PROMINENCE_HOST_KEYS: etc,
     PROMINENCE_SIGNING_KEY: 'production-test-signing-key-0123456789',
     PROMINENCE_SECRETS_KEY: 'production-test-secrets-key-0123456789',
     PROMINENCE_PUBLIC_URL: `http://127.0.0.1:${place.apiPort}`,
@@ -102,6 +113,8 @@ export async function createTopology(): Promise<Topology> {
     apiUrl: `http://127.0.0.1:${place.apiPort}`,
     temporalAddress: place.temporalAddress,
     databaseUrl: database.url,
+    tls,
+    ports: (service) => listeningPorts(running.get(service)?.pid ?? 0),
     runOneShot: (service) => runToEnd(service, commandOf(compose, service), of(service)),
     async start(service) {
       if (service === 'temporal' || service === 'api') await held[service].release();
@@ -150,6 +163,7 @@ interface Place {
   temporalPorts: Record<string, string>;
   apiPort: string;
   etc: string;
+  tls: string;
   path: string;
   home: string;
 }
@@ -158,7 +172,9 @@ interface Place {
 function commandOf(compose: Compose, service: string): string[] {
   return service === 'temporal'
     ? ['temporal-server', 'start']
-    : compose.services[service]!.command!.map((word) => word.replace(/^\/deploy\//, `${repository}/deploy/`));
+    : (compose.services[service]!.entrypoint ?? compose.services[service]!.command!).map((word) =>
+        word.replace(/^\/deploy\//, `${repository}/deploy/`),
+      );
 }
 
 function environmentOf(compose: Compose, service: string, place: Place): Record<string, string> {
@@ -178,6 +194,7 @@ function onThisMachine(value: string, place: Place): string {
     .replace(/^7233$/, place.temporalPorts['FRONTEND_GRPC_PORT']!)
     .replace(/^0\.0\.0\.0$/, '127.0.0.1')
     .replace(/^\/etc\/prominence/, place.etc)
+    .replace(/^\/tls\//, `${place.tls}/`)
     .replace(/^\/deploy\//, `${repository}/deploy/`);
 }
 
