@@ -178,6 +178,7 @@ class AlreadyBegun extends Error {}
 const endedBy = {
   limit: (seconds: number) => `the command was ended after ${seconds} s, which is as long as one may take`,
   memory: () => 'the command was ended: it used more memory than the job has',
+  processes: () => 'the command was ended: it and the job had more processes at one time than the site allows',
   runEnded: () => 'the command was ended with the job',
 };
 

@@ -54,14 +54,20 @@ const uniquelyNamed = <const S extends v.GenericSchema<{ name: string }>>(entry:
     }),
   );
 
-/** What really runs the containers of jobs that ask for one or the other; both names stay what users say. */
+/**
+ * What really runs the containers of jobs that ask for one or the other; both names stay what users say. `none`: such jobs
+ * are not for this site, for where an ordinary user has no namespaces udocker keeps no job from what is another's.
+ */
 const runtimes = v.strictObject({
-  singularity: v.optional(v.picklist(['apptainer', 'podman', 'docker']), 'apptainer'),
-  udocker: v.optional(v.picklist(['udocker', 'podman', 'docker']), 'udocker'),
+  singularity: v.optional(v.picklist(['apptainer', 'podman', 'docker', 'none']), 'apptainer'),
+  udocker: v.optional(v.picklist(['udocker', 'podman', 'docker', 'none']), 'udocker'),
 });
 
 /** What jobs see of networks (domain/machine.ts); `isolated` and `none` leave out machines that can't. */
 const network = v.optional(v.picklist(['auto', 'isolated', 'none', 'host']), 'auto');
+
+/** How many of them, with their threads, a job may have at one time on a machine. */
+const processes = v.optional(count, 4096);
 
 const localSite = v.strictObject({
   type: v.literal('local'),
@@ -69,6 +75,7 @@ const localSite = v.strictObject({
   region: v.optional(name),
   runtimes: v.optional(runtimes, {}),
   network,
+  mostProcesses: processes,
   /** Default: what the machine has. */
   cpus: v.optional(count),
   memoryGb: v.optional(positive),
@@ -107,6 +114,7 @@ const sshSite = v.strictObject({
   region: v.optional(name),
   runtimes: v.optional(runtimes, {}),
   network,
+  mostProcesses: processes,
   hosts: uniquelyNamed(sshHost, 'host'),
 });
 

@@ -160,8 +160,8 @@ log: { level: loud }
     const runtimes = 'runtimes: { singularity: udocker, udocker: apptainer, docker: docker }';
     expect(problemsOf(minimal.replace('name: here }', `name: here, ${runtimes} }`))).toEqual([
       'sites[0].runtimes.docker: is not a known key; did you mean udocker?',
-      'sites[0].runtimes.singularity: must be one of apptainer, podman, docker, not "udocker"',
-      'sites[0].runtimes.udocker: must be one of udocker, podman, docker, not "apptainer"',
+      'sites[0].runtimes.singularity: must be one of apptainer, podman, docker, none, not "udocker"',
+      'sites[0].runtimes.udocker: must be one of udocker, podman, docker, none, not "apptainer"',
     ]);
   });
 

@@ -13,7 +13,7 @@ export type CallRequest =
   | { kind: 'snapshot'; path: string };
 
 export type CallResult =
-  | { kind: 'ended'; exitCode: number; cause: 'exited' | 'limit' | 'memory' | 'runEnded' | 'unwanted' }
+  | { kind: 'ended'; exitCode: number; cause: 'exited' | 'limit' | 'memory' | 'processes' | 'runEnded' | 'unwanted' }
   | { kind: 'uploaded'; sizeBytes: number }
   /** It can't be done as things are; the detail is for the user. */
   | { kind: 'refused'; detail: string }

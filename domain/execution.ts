@@ -34,10 +34,12 @@ export interface TaskExecution {
 export interface TaskResult {
   /** As a shell would tell it: 128 + n when signal n ended it. */
   exitCode: number;
-  /** Who ended it: itself, the walltime, the memory limit, or a kill that we sent. */
-  cause: 'exited' | 'walltime' | 'memory' | 'killed';
+  /** Who ended it: itself, the walltime, the limit of memory or of processes, or a kill that we sent. */
+  cause: 'exited' | 'walltime' | 'memory' | 'processes' | 'killed';
   startedAt: number;
   endedAt: number;
   cpuSeconds: number;
   maxResidentSetSizeKb: number;
+  /** Where it had too many: how many it might have had at one time, with their threads. */
+  mostProcesses?: number;
 }

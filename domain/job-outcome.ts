@@ -13,7 +13,9 @@ export interface RunReport {
   stageInFailure?: { step: 'download' | 'uncompress'; detail: string };
   imagePullFailure?: { detail: string };
   /** A limit on the machine ended a task. */
-  limit?: 'walltime' | 'memory';
+  limit?: 'walltime' | 'memory' | 'processes';
+  /** Where they were too many: how many there might have been. */
+  mostProcesses?: number;
   stageOutFailures: { cause: 'missing' | 'tarball' | 'upload'; detail: string }[];
 }
 
@@ -40,6 +42,11 @@ function verdictOf(report: RunReport): Omit<JobOutcome, 'isRetryable'> {
     const peak = Math.max(0, ...report.tasks.map((task) => task.maxResidentSetSizeKB ?? 0));
     const statusDetail = `a task had up to ${((peak * 1024) / 1e9).toFixed(2)} GB in use when it was last looked at`;
     return { status: 'killed', statusReason: reasons.memoryExceeded, ...(peak > 0 ? { statusDetail } : {}) };
+  }
+  if (report.limit === 'processes') {
+    const most = report.mostProcesses === undefined ? '' : ` (${report.mostProcesses})`;
+    const statusDetail = `on one of its machines the job had more processes and threads at one time than the site allows${most}`;
+    return { status: 'killed', statusReason: reasons.processesExceeded, statusDetail };
   }
   if (report.mountFailure) {
     return { status: 'failed', statusReason: reasons.mountFailed, statusDetail: report.mountFailure.detail };

@@ -1,10 +1,10 @@
 /** What really runs containers; apptainer may have its old name, singularity. */
 export type RuntimeProgram = 'apptainer' | 'udocker' | 'podman' | 'docker';
 
-/** The programs of a site for the two names that jobs use. */
+/** The programs of a site for the two names that jobs use; `none`: it does not take such jobs. */
 export interface RuntimePrograms {
-  singularity: Exclude<RuntimeProgram, 'udocker'>;
-  udocker: Exclude<RuntimeProgram, 'apptainer'>;
+  singularity: Exclude<RuntimeProgram, 'udocker'> | 'none';
+  udocker: Exclude<RuntimeProgram, 'apptainer'> | 'none';
 }
 
 /**
@@ -44,6 +44,11 @@ export interface MachineFacts {
   networks?: { singularity?: NetworkFact; udocker?: NetworkFact };
   /** Versions of what can mount users' storage, by kind (domain/storage.ts). Absent: it was found before that was asked. */
   mounts?: { webdav?: string; onedata?: string };
+  /**
+   * What keeps a job from what is not its own. `ownMounts`: its folders can be bound while it runs. `udockerNamespaces`: a
+   * udocker job sees no files and processes but its own. Absent: it was found before that was asked.
+   */
+  confinement?: { ownMounts: boolean; udockerNamespaces: boolean };
   /** Programs beyond POSIX, coreutils, tar and curl that a step can use where they exist. */
   tools: { gzip: boolean; bzip2: boolean; unzip: boolean };
 }

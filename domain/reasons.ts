@@ -21,6 +21,7 @@ export const reasons = {
   deletedWithWorkflow: 'Job part of a workflow which was deleted by user',
   workflowDeletedByUser: 'Workflow deleted by user',
   /** Ours, as are those below: upstream never has rows for jobs that never run. */
+  processesExceeded: 'Job used too many processes',
   notSelected: 'Job not selected when the workflow was run again',
   dependencyFailed: 'Job not run because a job it depends on failed',
 } as const;

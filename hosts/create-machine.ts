@@ -28,9 +28,12 @@ export interface MachineOptions {
   runtimes?: RuntimePrograms;
   /** Default: isolated where that can be had, and nothing of the machine to be reached. */
   network?: NetworkWish;
+  /** And threads, that a run may have at one time. */
+  mostProcesses?: number;
 }
 
 const usualPrograms: RuntimePrograms = { singularity: 'apptainer', udocker: 'udocker' };
+const usualProcesses = 4096;
 
 /** Owns the host it is given: closing the machine closes it. */
 export function createMachine({
@@ -41,6 +44,7 @@ export function createMachine({
   privateHosts = [],
   runtimes = usualPrograms,
   network = { mode: 'auto', reachable: [] },
+  mostProcesses = usualProcesses,
 }: MachineOptions): Machine {
   const scripts = scriptsOn(host, workDirectory);
   const outside = createOutside(privateHosts);
@@ -53,18 +57,21 @@ export function createMachine({
     mountStorage: (run, request, signal) => mountStorage(scripts, run, request, signal),
     unmountStorage: (run, patienceSeconds, signal) => unmountStorage(scripts, run, patienceSeconds, signal),
     pullImage: (image, signal) => pullImage(scripts, limits, image, programFor(runtimes, image), signal),
-    startTask: (run, launch) => startTask(scripts, starter, run, launch, programFor(runtimes, launch)),
+    startTask: (run, launch) => startTask(scripts, starter, run, launch, programFor(runtimes, launch), mostProcesses),
     killRun: (run, graceSeconds, storage) => killRun(scripts, run, graceSeconds, storage),
     stageOut: (run, outputs, options) => stageOut(scripts, run, outputs, options),
-    exec: (run, request, signal) => exec(scripts, run, request, (launch) => programFor(runtimes, launch), signal),
+    exec: (run, request, signal) =>
+      exec(scripts, run, request, (launch) => programFor(runtimes, launch), mostProcesses, signal),
     snapshot: (run, request, signal) => snapshot(scripts, run, request, signal),
     watch: (deployment) => openWatch(scripts, deployment, host.label),
     close: () => host.close(),
   };
 }
 
-/** @throws Error for the runtime that runs nothing: no machine has it */
+/** @throws Error for the runtime that runs nothing, and for one that the site does not take: no job of it is placed here */
 function programFor(programs: RuntimePrograms, { runtime }: { runtime: ContainerRuntime }): RuntimeProgram {
   if (runtime === 'benchmark') throw new Error('the runtime benchmark is no program of a machine');
-  return programs[runtime];
+  const program = programs[runtime];
+  if (program === 'none') throw new Error(`this site does not take jobs of the runtime ${runtime}`);
+  return program;
 }

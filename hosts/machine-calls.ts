@@ -12,7 +12,7 @@ import { curlConfigValue } from './quoting.ts';
 
 /** The script ends the command by itself; a machine that says nothing for so much longer is in trouble. */
 const graceSeconds = 20;
-const causes = ['exited', 'limit', 'memory', 'runEnded', 'unwanted'] as const;
+const causes = ['exited', 'limit', 'memory', 'runEnded', 'unwanted', 'processes'] as const;
 
 /** @throws HostError; whatever `request` throws */
 export async function exec(
@@ -20,11 +20,12 @@ export async function exec(
   run: RunRef,
   request: ExecRequest,
   programFor: (launch: ContainerLaunch) => RuntimeProgram,
+  mostProcesses: number,
   signal?: AbortSignal,
 ): Promise<ExecResult> {
   const boundary = `#${randomBytes(12).toString('hex')}`;
   const limits = [Math.ceil(request.limitSeconds), Math.floor(request.memoryBytes / 1024)].map(String);
-  const session = await scripts.open('exec', [runToken(run), ...limits, boundary], {
+  const session = await scripts.open('exec', [runToken(run), ...limits, boundary, String(mostProcesses)], {
     lasts: 'minutes',
     ...(signal ? { signal } : {}),
   });

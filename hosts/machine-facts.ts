@@ -52,6 +52,7 @@ export function parseFacts(text: string): MachineFacts {
       ...(values.has('mountWebdav') ? { webdav: version(values.get('mountWebdav')) ?? '' } : {}),
       ...(values.has('mountOnedata') ? { onedata: version(values.get('mountOnedata')) ?? '' } : {}),
     },
+    confinement: { ownMounts: values.has('ownMounts'), udockerNamespaces: values.has('udockerNamespaces') },
     tools: { gzip: tools.has('gzip'), bzip2: tools.has('bzip2'), unzip: tools.has('unzip') },
   };
 }

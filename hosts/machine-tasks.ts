@@ -16,6 +16,7 @@ export async function startTask(
   run: RunRef,
   launch: TaskLaunch,
   program: RuntimeProgram,
+  mostProcesses: number,
 ): Promise<StartResult> {
   const boundary = `#${randomBytes(12).toString('hex')}`;
   const text = launchText(launch, program);
@@ -31,6 +32,7 @@ export async function startTask(
     boundary,
     String(launch.outputBytes),
     launch.stdoutFile === undefined ? '-' : Buffer.from(launch.stdoutFile).toString('base64'),
+    String(mostProcesses),
   ];
   if (inputs.length === 0) return parseAnswer(await starter.start(args, text, boundary), '');
   // Inputs may be large, and what reads them reads to the end: they come by a command of their own.

@@ -198,7 +198,7 @@ export interface ExecRequest {
 }
 
 export type ExecResult =
-  | { kind: 'ended'; exitCode: number; cause: 'exited' | 'limit' | 'memory' | 'runEnded' | 'unwanted' }
+  | { kind: 'ended'; exitCode: number; cause: 'exited' | 'limit' | 'memory' | 'processes' | 'runEnded' | 'unwanted' }
   /** There is nothing it could run beside; the detail says why. */
   | { kind: 'refused'; detail: string };
 

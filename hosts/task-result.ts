@@ -10,6 +10,8 @@ interface ExitRecord {
   /** The second line of `times`: user and system time of everything that ran, e.g. `0m0.040s 0m1.500s`. */
   cpu: string;
   maxResidentSetSizeKb: number;
+  /** How many it might have had. */
+  mostProcesses?: number;
 }
 
 /** @throws SyntaxError for what is not JSON, e.g. a file that a power loss cut short */
@@ -23,6 +25,7 @@ export function parseTaskResult(text: string): TaskResult {
     endedAt: record.startedAt + seconds,
     cpuSeconds: cpuSeconds(record.cpu),
     maxResidentSetSizeKb: record.maxResidentSetSizeKb,
+    ...(record.cause === 'processes' && record.mostProcesses ? { mostProcesses: record.mostProcesses } : {}),
   };
 }
 

@@ -126,11 +126,16 @@ async function runTasks(
       else task.retries = 0;
       recordResult(task, result.result);
       walltimeLeft -= result.result.endedAt - result.result.startedAt;
-      if (result.result.cause === 'walltime' || result.result.cause === 'memory') report.limit = result.result.cause;
-      else if (overLimit(sidecars, news)) {
+      const { cause, mostProcesses } = result.result;
+      if (cause === 'walltime' || cause === 'memory' || cause === 'processes') report.limit = cause;
+      else if (overLimit(sidecars, news, 'memory')) {
         report.limit = 'memory';
         task.error = 'MemoryLimitExceeded';
+      } else if (overLimit(sidecars, news, 'processes')) {
+        report.limit = 'processes';
+        task.error = 'ProcessLimitExceeded';
       }
+      if (cause === 'processes' && mostProcesses !== undefined) report.mostProcesses = mostProcesses;
       if (report.limit) return;
       if (result.result.exitCode === 0 || retry >= plan.policies.maximumTaskRetries || walltimeLeft < 1) break;
     }
@@ -158,9 +163,9 @@ async function startSidecars(
   return true;
 }
 
-/** The memory is the job's, whoever of those that run at one time took it. */
-function overLimit(sidecars: number[], news: RunNews): boolean {
-  return sidecars.some((index) => news.finished.get(launchIndex(index, 0))?.cause === 'memory');
+/** Memory and processes are the job's, whoever of those that run at one time took them. */
+function overLimit(sidecars: number[], news: RunNews, limit: 'memory' | 'processes'): boolean {
+  return sidecars.some((index) => news.finished.get(launchIndex(index, 0))?.cause === limit);
 }
 
 type LaunchEnd = { kind: 'finished'; result: TaskResult } | { kind: 'pullFailed'; detail: string };
@@ -218,7 +223,7 @@ async function finished(
   const { sidecars = [] } = plan;
   const index = launchIndex(taskIndex, retry);
   const isOver = () => news.finished.has(index) || news.lost !== undefined;
-  const isOverOrMust = () => isOver() || overLimit(sidecars, news);
+  const isOverOrMust = () => isOver() || overLimit(sidecars, news, 'memory') || overLimit(sidecars, news, 'processes');
   await condition(isOverOrMust, (walltimeSeconds + backstopSeconds) * 1000);
   if (!isOver()) {
     await unlessLost(news, () => hosts.killRun(tasksOf(plan, ref)));
@@ -243,6 +248,7 @@ function recordResult(task: TaskExecution, result: TaskResult): void {
   task.maxResidentSetSizeKB = result.maxResidentSetSizeKb;
   if (result.cause === 'walltime') task.error = 'WallTimeLimitExceeded';
   if (result.cause === 'memory') task.error = 'MemoryLimitExceeded';
+  if (result.cause === 'processes') task.error = 'ProcessLimitExceeded';
 }
 
 function keepPull(task: TaskExecution, pulled: PullAnswer): void {

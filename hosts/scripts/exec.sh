@@ -1,15 +1,15 @@
-# exec.sh TOKEN LIMIT_SECONDS MEMORY_KB BOUNDARY [apart]
+# exec.sh TOKEN LIMIT_SECONDS MEMORY_KB BOUNDARY PROCESSES [apart]
 #
 # Runs a command beside the tasks of a run, in a container like that of the task that was started last. Says `task INDEX`
 # of that launch; then stdin holds the name of its image, the launch text and a line BOUNDARY, and stays open as long as
 # somebody wants the command to go on. After the first line stdout is what the command writes to stdout and stderr. The
 # last line on stderr is `ended CODE VERDICT` (0 it ended, 1 too long, 2 too much memory, 3 the run ended, 4 nobody wants
-# it any more), or `refused WHY`.
+# it any more, 5 too many processes), or `refused WHY`. Memory and processes are those of all that runs for the run.
 set -u
 umask 022
 
 # A session of its own: whatever ends the one that asked, somebody is left to end the command.
-if [ "${5:-}" != apart ]; then
+if [ "${6:-}" != apart ]; then
   exec 3<&0
   (exec setsid sh "$0" "$@" apart <&3 3<&-) &
   wait "$!"
@@ -20,8 +20,9 @@ fi
 . "${0%/*}/folders.sh"
 . "${0%/*}/network.sh"
 . "${0%/*}/container.sh"
+. "${0%/*}/usage.sh"
 
-run=runs/$1 limit=$2 memory=$3 boundary=$4
+run=runs/$1 limit=$2 memory=$3 boundary=$4 most_processes=$5
 
 refuse() {
   echo "refused $1" >&2
@@ -35,6 +36,7 @@ for task in "$run"/tasks/*; do
 done
 [ "$newest" -ge 0 ] || refuse 'no task of the job has started yet'
 echo "task $newest"
+task=
 
 IFS= read -r image || exit
 launch= complete=
@@ -53,8 +55,14 @@ network_kind "$image"
 [ "$kind" != podman ] || { . "${0%/*}/engine.sh" && find_engine podman; } || refuse 'this machine has no podman any more'
 join_network "$run" "$kind" || refuse "$problem"
 
+mkdir -p "$run/execs"
 (
   exec 3<&-
+  read -r self _ </proc/self/stat
+  ticks_of "$self"
+  command=$run/execs/$self.$ticks
+  : >"$command"
+  leave_room
   eval "$launch"
 ) 2>&1 &
 leader=$!
@@ -67,7 +75,7 @@ caller_ticks=$ticks
 exec 3<&-
 
 watch_command() {
-  verdict=0
+  verdict=0 wary=1
   trap 'exit "$verdict"' TERM
   page_size
   now
@@ -75,16 +83,12 @@ watch_command() {
   while :; do
     sleep 0.1
     now
-    family "$leader"
-    used=0
-    for process in $users; do
-      pages=0
-      { read -r _ pages _ <"/proc/$process/statm"; } 2>/dev/null || :
-      used=$((used + pages * page))
-    done
+    weigh "$leader"
     if [ "$now" -ge "$deadline" ]; then
       verdict=1
-    elif [ "$used" -gt "$memory" ]; then
+    elif [ "$threads" -gt "$most_processes" ]; then
+      verdict=5
+    elif is_too_much; then
       verdict=2
     elif [ -e "$run/killed" ] || [ ! -d "$run/home" ]; then
       verdict=3
@@ -93,6 +97,7 @@ watch_command() {
     else
       continue
     fi
+    [ "$verdict" != 5 ] || fell "$leader"
     kill_family "$leader" "$leader_ticks"
     exit "$verdict"
   done
@@ -106,7 +111,8 @@ kill -TERM "$watcher" 2>/dev/null
 wait "$watcher"
 verdict=$?
 # It may have been told before it could listen, and was ended by that.
-[ "$verdict" -le 4 ] || verdict=0
+[ "$verdict" -le 5 ] || verdict=0
 kill_family "$leader" "$leader_ticks"
+rm -f "$run/execs/$leader.$leader_ticks"
 kill "$caller" 2>/dev/null
 echo "ended $code $verdict" >&2

@@ -185,3 +185,7 @@ def run_inside(libc, writable, run):
     sys.stdout.flush()
     sys.stderr.flush()
     os._exit(code)
+
+
+if __name__ == "__main__":
+    sys.exit(0 if are_possible(ctypes.CDLL(None, use_errno=True)) else 1)

@@ -1,7 +1,7 @@
 # probe.sh SINGULARITY UDOCKER NETWORK [HOST:PORT...]
 #
 # Says what the machine is, as `key value` lines, and makes the folders of the work directory. The arguments are the
-# programs that run what jobs call so: apptainer, udocker, podman or docker; the networks that jobs are to have, `isolated`,
+# programs that run what jobs call so: apptainer, udocker, podman or docker, or none; the networks that jobs are to have, `isolated`,
 # `none`, `host`, or `auto`: isolated where that can be had; and what jobs must reach wherever it is.
 set -u
 umask 022
@@ -47,6 +47,9 @@ tell_udocker() (
   UDOCKER_DIR=$UDOCKER_DIR/../probe "$udocker" --version 2>/dev/null | while read -r word value; do
     case $word in version:) printf '%s %s' "$1" "$value" ;; tarball_release:) echo "/$value" ;; esac
   done
+  # Without them a task can see and change whatever the account can.
+  # shellcheck disable=SC2086
+  ! $python -B "${0%/*}/namespaces.py" >/dev/null 2>&1 || echo 'udockerNamespaces yes'
 )
 
 # tell_engine NAME PROGRAM: a container is run, for only this shows that all it takes is there.
@@ -157,6 +160,7 @@ for runtime in "singularity $singularity" "udocker $udocker"; do
   case $runtime in
     *' apptainer') kind=own told=$(tell_apptainer "${runtime% *}") ;;
     *' udocker') kind=own told=$(tell_udocker "${runtime% *}") ;;
+    *' none') told="unable ${runtime% *} the site does not take such jobs" ;;
     *) kind=${runtime#* } told=$(tell_engine "${runtime% *}" "${runtime#* }") ;;
   esac
   case $told in
@@ -171,6 +175,19 @@ done
 for engine_name in podman docker; do
   [ ! -d "$engine_name" ] || forget_strangers "$engine_name"
 done
+
+# try_mounts: an ordinary user has mount namespaces here, and can be itself again in one (bind.sh).
+try_mounts() (
+  mkdir -p trials/own-mount && boot_id || return
+  unshare --user --map-root-user --mount sh -c '{ mount -c --bind . trials/own-mount || mount -o bind . trials/own-mount; } &&
+    [ . -ef trials/own-mount ] && exec unshare --user "--map-user=$1" "--map-group=$2" true' sh "$(id -u)" "$(id -g)" >/dev/null 2>&1 ||
+    return
+  echo "$boot" >own-mounts.new && mv own-mounts.new own-mounts
+)
+# As many processes as there can be at all (usage.sh).
+{ cat /proc/sys/kernel/pid_max /proc/sys/kernel/threads-max 2>/dev/null || echo 32768; } | sort -n | head -n 1 >most-processes.new &&
+  mv most-processes.new most-processes
+if try_mounts; then echo 'ownMounts yes'; else rm -f own-mounts; fi
 
 # can_mount: rclone is there, and a mount by it works. Remembered, since trying is slow, until the machine restarts.
 can_mount() {

@@ -33,6 +33,8 @@ boot_id() { read -r boot </proc/sys/kernel/random/boot_id; }
 # `users` to everything below them. A process that called setsid or lost its parent is found too: inside its PID
 # namespace it stays a descendant of the container's init. With udocker there is none: then `tracer` is its proot, and a
 # process that lost its parent stands beside it. With podman and docker the init is told by a record (engine.sh).
+# Counts their threads in `threads`, and goes no further once there are more than `enough`, where that is set.
+threads=0 enough=
 family() {
   helpers= users= tracer= generation=$1 depth=0
   if [ -d containers ] && ticks_of "$1" && [ -s "containers/$1.$ticks" ]; then
@@ -44,10 +46,12 @@ family() {
   while [ -n "$generation" ]; do
     next=
     for parent in $generation; do
+      [ -z "$enough" ] || [ "$threads" -le "$enough" ] || { users="$users $next"; return; }
       for list in "/proc/$parent/task/"*/children; do
         found=
         { read -r found <"$list"; } 2>/dev/null || :
         [ -z "$found" ] || next="$next $found"
+        threads=$((threads + 1))
       done
     done
     case $depth in

@@ -1,10 +1,11 @@
-# supervise.sh TOKEN TASK IMAGE_FILE WALLTIME_SECONDS MEMORY_KB GRACE_SECONDS INPUTS BOUNDARY OUTPUT_BYTES COPY
+# supervise.sh TOKEN TASK IMAGE_FILE WALLTIME_SECONDS MEMORY_KB GRACE_SECONDS INPUTS BOUNDARY OUTPUT_BYTES COPY PROCESSES
 #
 # Starts one task of a run, or finds that it was started, answers on stdout and then stays as the task's supervisor
 # until it ended. Runs in a session of its own in the work directory: it must outlive whoever asked for it.
 # stdin: the launch text (shell, with secrets in it: never a file, never an argument), a line BOUNDARY, and with INPUTS=1
 # a tar of the inputs. What the run writes to stdout or stderr is kept up to OUTPUT_BYTES. COPY is a dash, or as base64
-# the name of a file in scratch that the task's output is appended to. Answers: `started EPOCH`, `imageMissing`,
+# the name of a file in scratch that the task's output is appended to. PROCESSES is how many of them, with their threads,
+# and MEMORY_KB how much, all that runs for the run may have at one time. Answers: `started EPOCH`, `imageMissing`,
 # `killed`, or `failed WHY`.
 set -u
 umask 022
@@ -13,10 +14,11 @@ umask 022
 . "${0%/*}/folders.sh"
 . "${0%/*}/network.sh"
 . "${0%/*}/container.sh"
+. "${0%/*}/usage.sh"
 . "${0%/*}/inputs.sh"
 
 token=$1 run=runs/$1 task=runs/$1/tasks/$2 image=$3 walltime=$4 memory=$5 grace=$6 inputs=$7 boundary=$8
-output_bytes=$9 copy=${10}
+output_bytes=$9 copy=${10} most_processes=${11}
 
 already() {
   [ -s "$task/started" ] || return 1
@@ -167,13 +169,16 @@ bound_output() {
 # The limits are watched by a process of its own, so that the one above does nothing but wait for the end. Its exit code
 # says who ended the task: a full disk could not keep that.
 watch_limits() {
-  peak=0 runtime_kib=0 nap= verdict=0
+  peak=0 runtime_kib=0 nap= verdict=0 spared=
   trap '[ -z "$nap" ] || kill "$nap" 2>/dev/null' USR1
   trap '[ -z "$nap" ] || kill "$nap" 2>/dev/null; tell_peak; exit "$verdict"' TERM
   page_size
   now
   deadline=$((now + walltime * 100))
-  for pause in 0.05 0.05 0.1 0.1 0.2 0.2 0.5 0.5; do watch_once "$pause"; done
+  for pause in 0.05 0.05 0.1 0.1 0.2 0.2; do watch_once "$pause"; done
+  # A task that is as short as most does not take the closer looks.
+  wary=1
+  for pause in 0.5 0.5; do watch_once "$pause"; done
   while :; do watch_once 1; done
 }
 
@@ -194,50 +199,40 @@ watch_once() {
     end_task 3 "${kill_grace:-$grace}"
   fi
   bound_output
-  weigh
-  if [ "$used" -gt "$memory" ]; then
-    weigh_shared
-    [ "$used" -le "$memory" ] || end_task 2 0
+  weigh "$leader"
+  tally
+  over=
+  if [ "$threads" -gt "$most_processes" ]; then
+    over=4
+  elif is_too_much; then
+    over=2
+    [ -z "$own_users" ] || [ $((own + beyond)) -le "$peak" ] || peak=$((own + beyond))
+  fi
+  # A user's command beside the task, which looks more often, ends before the task does.
+  if [ -z "$over" ]; then
+    spared=
+  elif [ -z "$spared" ] && has_commands; then
+    spared=1
+  else
+    end_task "$over" 0
   fi
   now
   [ "$now" -lt "$deadline" ] || end_task 1 "$grace"
 }
 
-# weigh: sets `used` to the KiB resident in the user's processes, and raises `peak`. The limit is the job's: what runs
-# beside this task in the same run counts too.
-weigh() {
-  family "$leader"
-  everyone=$users
-  add_up "${users:-$leader}"
-  weigh_own
-  for other in "$run"/tasks/*; do
-    [ "$other" != "$task" ] && [ -s "$other/leader" ] && [ ! -e "$other/exit.json" ] || continue
-    read -r other_leader other_ticks <"$other/leader"
-    is_alive "$other_leader" "$other_ticks" || continue
-    own=$used
-    family "$other_leader"
-    add_up "$users"
-    used=$((used + own)) everyone="$everyone $users"
-  done
-}
-
-# add_up PROCESSES: sets `used` to the KiB resident in them.
-add_up() {
-  used=0
-  for process in $1; do
-    pages=0
-    { read -r _ pages _ <"/proc/$process/statm"; } 2>/dev/null || :
-    used=$((used + pages * page))
-  done
-}
-
-weigh_own() {
-  if [ -n "$users" ]; then
-    [ "$used" -le "$peak" ] || peak=$used
+# tally: the most that the task was seen to have.
+tally() {
+  if [ -n "$own_users" ]; then
+    [ "$own" -le "$peak" ] || peak=$own
   else
-    # No process of the user yet: what the runtime takes is told of when the task is over before the next look.
-    runtime_kib=$used used=0
+    # What the runtime takes is told of when the task is over before the next look.
+    runtime_kib=$own
   fi
+}
+
+has_commands() {
+  set -- "$run"/execs/*
+  [ -e "$1" ]
 }
 
 tell_peak() {
@@ -245,28 +240,15 @@ tell_peak() {
   echo "$peak" >"$task/rss"
 }
 
-# weigh_shared: the same with shared pages divided among those who share them. Costs more, so only near a verdict. Of a
-# process that can't be asked, as one that just ended, counts what it has resident.
-weigh_shared() {
-  shared_sum=0
-  for process in $everyone; do
-    share=
-    {
-      while read -r key kib _; do
-        [ "$key" != Pss: ] || { share=$kib; break; }
-      done <"/proc/$process/smaps_rollup"
-    } 2>/dev/null
-    [ -n "$share" ] || { add_up "$process"; share=$used; }
-    shared_sum=$((shared_sum + share))
-  done
-  used=$shared_sum
-}
-
 # end_task VERDICT GRACE: TERM once to each of the user's processes, KILL to everything after the grace.
 end_task() {
   verdict=$1
   now
   until=$((now + $2 * 100)) told=
+  if [ "$1" = 4 ]; then
+    # There are too many to look at them one by one.
+    fell "$leader"
+  fi
   family "$leader"
   while [ "$now" -lt "$until" ]; do
     family "$leader"
@@ -306,6 +288,7 @@ else
     exec 3>&- 6>&- 7>&- 8>&- 9>&-
     if [ -n "$locale" ]; then LC_ALL=$locale; else unset LC_ALL; fi 2>/dev/null
     export ENGINE_CPU_FILE="$task/cpu"
+    leave_room
     eval "$launch"
   ) &
   leader=$!
@@ -331,8 +314,8 @@ else
     verdict=$?
   done
   # One that was told to end before it began to watch ends by the signal, which is no verdict.
-  case $verdict in 1 | 11) cause=walltime ;; 2 | 12) cause=memory ;; 3 | 13) cause=killed ;; esac
-  case $verdict in 11 | 12 | 13) code=137 ;; esac
+  case $verdict in 1 | 11) cause=walltime ;; 2 | 12) cause=memory ;; 3 | 13) cause=killed ;; 4 | 14) cause=processes ;; esac
+  case $verdict in 11 | 12 | 13 | 14) code=137 ;; esac
   if [ "$code" -ge 128 ] || [ "$cause" != exited ]; then end_family "$run" "$leader" "$leader_ticks"; fi
   close_streams
   bound_output
@@ -345,8 +328,8 @@ cpu=
 [ ! -e "$task/times" ] || { read -r _; read -r cpu; } <"$task/times"
 # Where the processes are none of ours, somebody else counted.
 [ ! -s "$task/cpu" ] || read -r cpu <"$task/cpu"
-printf '{"exitCode":%s,"cause":"%s","startedAt":%s,"uptimes":[%s,%s],"cpu":"%s","maxResidentSetSizeKb":%s}\n' \
-  "$code" "$cause" "$at" "$uptime_start" "$uptime_end" "$cpu" "${peak:-0}" 1<>"$task/exit.new"
+printf '{"exitCode":%s,"cause":"%s","startedAt":%s,"uptimes":[%s,%s],"cpu":"%s","maxResidentSetSizeKb":%s,"mostProcesses":%s}\n' \
+  "$code" "$cause" "$at" "$uptime_start" "$uptime_end" "$cpu" "${peak:-0}" "$most_processes" 1<>"$task/exit.new"
 mv "$task/exit.new" "$task/exit.json"
 
 # Wake whoever watches. A signal never blocks and needs no fork; its target is checked, for pids come again.

@@ -144,7 +144,7 @@ export function describeEngine(program: 'podman' | 'docker'): void {
     });
 
     it('drops what was used longest ago, but not from under a run, and asks for what is gone', async () => {
-      const small = transport.another(1);
+      const small = transport.another({ imageCacheBytes: 1 });
       const changed = await withConfig(busybox.archive, { Volumes: { '/made/by/the/image': {} } });
       const kept = newRun();
       await start(kept, launch('echo up; sleep 300'));

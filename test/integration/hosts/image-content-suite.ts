@@ -364,7 +364,7 @@ export function describeImageContent(name: string, runtime: ContainerRuntime, op
     });
 
     it('refuses an image that unpacks to more than is taken', async () => {
-      const small = transport.another(1e10, 20e6);
+      const small = transport.another({ imageMostBytes: 20e6 });
       const zeros = await layer([file('zeros', '\0'.repeat(60e6))]);
       const made = image([base, zeros]);
       for (const content of [

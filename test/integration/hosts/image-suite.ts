@@ -178,7 +178,7 @@ export function describeImages(name: string, address: string, open: () => Promis
     });
 
     it('evicts the least recently used images, and never from under a run', async () => {
-      const small = transport.another(1);
+      const small = transport.another({ imageCacheBytes: 1 });
       const used = await pull(download('used.sif', sif, false));
       const run = newRun();
       await transport.machine.startTask(run, launchOf(used, sh('while [ ! -e go ]; do sleep 0.1; done')));

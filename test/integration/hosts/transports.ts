@@ -1,11 +1,11 @@
 /** The two kinds of host, each with a work directory of its own, for suites that hold over both. */
 import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { rmSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { getuid } from 'node:process';
 import type { NetworkWish, RuntimePrograms } from '../../../domain/machine.ts';
-import { createMachine } from '../../../hosts/create-machine.ts';
+import { createMachine, type MachineOptions } from '../../../hosts/create-machine.ts';
 import type { Host } from '../../../hosts/host.ts';
 import { createLocalHost } from '../../../hosts/local.ts';
 import type { Machine } from '../../../hosts/machine.ts';
@@ -30,7 +30,7 @@ export interface Transport {
   /** Reachable from the host. */
   files: FileServer;
   /** Another connection to the same host and work directory, as another of our processes would have. */
-  another(imageCacheBytes?: number, imageMostBytes?: number): Machine;
+  another(changes?: Partial<Pick<MachineOptions, 'imageCacheBytes' | 'imageMostBytes' | 'mostProcesses'>>): Machine;
   /** Run a shell line on the host as the account, in the work directory. */
   shell(line: string): Promise<string>;
   close(): Promise<void>;
@@ -47,12 +47,47 @@ export async function localTransport(changes: LocalChanges = {}): Promise<Transp
   return localTransportAt(newDirectory(), changes);
 }
 
+/** Before a runtime opens anything, the shell script `meantime` of the work directory runs, where there is one. */
+export async function hinderedTransport(program: 'apptainer' | 'podman' | 'docker'): Promise<Transport> {
+  ensureAccount();
+  const folder = mkdtempSync('/var/tmp/prominence-meantime-');
+  chmodSync(folder, 0o755);
+  const stand = (name: string, real: string) =>
+    writeFileSync(join(folder, name), `#!/bin/sh\n[ ! -e meantime ] || sh ./meantime\nexec ${real} "$@"\n`, {
+      mode: 0o755,
+    });
+  const opened = await (async () => {
+    if (program !== 'apptainer')
+      return engineTransport(program, undefined, { folder, standBefore: (real) => stand(program, real) });
+    stand('apptainer', join(apptainerDirectory, 'apptainer'));
+    writeFileSync(
+      join(folder, 'udocker'),
+      `#!/usr/bin/python3\nimport os, runpy\nif os.path.exists("meantime"):\n    os.system("sh ./meantime")\nrunpy.run_path("${udockerDirectory}/udocker", run_name="__main__")\n`,
+      { mode: 0o755 },
+    );
+    return localTransportAt(newDirectory(), { programs: [folder] });
+  })();
+  return {
+    ...opened,
+    async close() {
+      await opened.close();
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+}
+
 /** Where podman, or docker, runs the containers of both names. */
-export async function engineTransport(program: 'podman' | 'docker', network?: NetworkWish): Promise<Transport> {
+export async function engineTransport(
+  program: 'podman' | 'docker',
+  network?: NetworkWish,
+  hindered?: { folder: string; standBefore(real: string): void },
+): Promise<Transport> {
   ensureAccount();
   const ground = program === 'podman' ? podmanGround(account) : await dockerGround(account);
   const workDirectory = newDirectory();
-  const host = () => createLocalHost({ account, binDirectories: [ground.binDirectory], workDirectory });
+  hindered?.standBefore(join(ground.binDirectory, program));
+  const binDirectories = [...(hindered ? [hindered.folder] : []), ground.binDirectory];
+  const host = () => createLocalHost({ account, binDirectories, workDirectory });
   const remove = async () => {
     await ground.close();
     endPodman(workDirectory);
@@ -121,8 +156,8 @@ async function transport(
     machine,
     workDirectory,
     files,
-    another(imageCacheBytes = 1e10, imageMostBytes = 5e10) {
-      const other = createMachine({ ...options, host: newHost(), imageCacheBytes, imageMostBytes });
+    another(changes = {}) {
+      const other = createMachine({ ...options, host: newHost(), imageCacheBytes: 1e10, ...changes });
       others.push(other);
       return other;
     },

@@ -1,0 +1,7 @@
+import { describeConfinement } from './confinement-suite.ts';
+import { hinderedTransport } from './transports.ts';
+
+const open = () => hinderedTransport('apptainer');
+
+describeConfinement('apptainer', { runtime: 'singularity', bindsBesides: true, hasMemoryInShm: true, open });
+describeConfinement('udocker', { runtime: 'udocker', bindsBesides: true, hasMemoryInShm: false, open });
