@@ -35,7 +35,7 @@ export function describeConfinement(name: string, { runtime, bindsBesides, hasMe
     const start = (run: RunRef, line: string, changes: Partial<TaskLaunch> = {}) =>
       transport.machine.startTask(run, launch(line, changes));
     const begun = async (run: RunRef, line: string, changes: Partial<TaskLaunch> = {}) => {
-      await start(run, `${line}; echo begun; while :; do sleep 0.2; done`, changes);
+      await start(run, `${line}${line.endsWith('& ') ? '' : ';'} echo begun; while :; do sleep 0.2; done`, changes);
       await until(async () => (await output(watch, run)).includes('begun\n'), 'the task runs');
     };
     const exec = async (run: RunRef, line: string, changes: Partial<TaskLaunch> = {}, memoryBytes = 1e9) => {
@@ -120,13 +120,13 @@ export function describeConfinement(name: string, { runtime, bindsBesides, hasMe
       const lines = ways.flatMap((way) =>
         paths.map(
           (path) =>
-            `cat "${way}${path}" 2>/dev/null; ls "${way}${path}" 2>/dev/null; echo x 2>/dev/null >"${way}${path}/left"`,
+            `cat "${way}${path}" 2>/dev/null; ls "${way}${path}" 2>/dev/null; echo x 2>/dev/null >"${way}${path}/crept-in"`,
         ),
       );
       await start(run, `ln -s / up; ${lines.join('; ')}; true`);
       expect(await resultOf(watch, run)).toMatchObject({ exitCode: 0 });
       expect(await output(watch, run)).not.toMatch(/secret-4752|supervise|index|runs/);
-      expect(await transport.shell('find . -name left')).toBe('');
+      expect(await transport.shell('find . -name crept-in')).toBe('');
     });
 
     it('has as much room in /var/tmp as in /tmp, apart from it and from others', async () => {
@@ -182,9 +182,10 @@ export function describeConfinement(name: string, { runtime, bindsBesides, hasMe
     it('a command counts with its run, and goes before the task does', async () => {
       const run = newRun();
       const memory = { memoryBytes: 200e6 };
-      await begun(run, 'x=$(head -c 60000000 /dev/zero | tr "\\0" x)', memory);
-      const fill = 'x=$(head -c 60000000 /dev/zero | tr "\\0" x); echo filled; sleep 60';
-      const { result } = await exec(run, fill, memory, 200e6);
+      // A program that has its block, and nobody who takes it.
+      const hold = 'dd if=/dev/zero bs=120M count=1 2>/dev/null | sleep 1000 & ';
+      await begun(run, hold, memory);
+      const { result } = await exec(run, `${hold} sleep 60`, memory, 200e6);
       expect(result).toMatchObject({ kind: 'ended', cause: 'memory' });
       expect((await exec(run, 'echo goes on', memory, 200e6)).said).toBe('goes on\n');
       await transport.machine.killRun(run, 0);
