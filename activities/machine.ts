@@ -67,6 +67,12 @@ export function createMachineActivities(deps: MachineDependencies): MachineActiv
               await tellMachineWait(db, machineId, null);
               if (facts.unableToRun)
                 log.warn({ machineId, unableToRun: facts.unableToRun }, 'runtimes can not be used');
+              if (
+                facts.runtimes.udocker &&
+                facts.confinement?.udockerNamespaces === false &&
+                isOwn(facts.runtimes.udocker)
+              )
+                log.warn({ machineId }, 'jobs of udocker can see and change there whatever the account can');
               if (outOfSightSince !== undefined || isLost) log.info({ machineId }, 'machine is back');
               outOfSightSince = undefined;
               isLost = false;
@@ -128,3 +134,6 @@ async function tellLost(deps: MachineDependencies, machineId: number, detail: st
 }
 
 const pause = (milliseconds: number) => new Promise<void>((resolve) => setTimeout(resolve, milliseconds));
+
+/** udocker itself, which is told by its version alone. */
+const isOwn = (udocker: string): boolean => !/^(podman|docker) /.test(udocker);

@@ -31,6 +31,15 @@ describe('the outcome of a run', () => {
     expect(jobOutcome(report({ limit: 'walltime' }), forgiving).isRetryable).toBe(false);
   });
 
+  it('says that there were too many processes, and how many there may be', () => {
+    expect(jobOutcome(report({ limit: 'processes', mostProcesses: 4096 }), policies)).toMatchObject({
+      status: 'killed',
+      statusReason: 'Job used too many processes',
+      statusDetail:
+        'on one of its machines the job had more processes and threads at one time than the site allows (4096)',
+    });
+  });
+
   it('lets a limit win over the stage-out that failed after it', () => {
     const both = report({ limit: 'walltime', stageOutFailures: [{ cause: 'missing', detail: 'out.txt' }] });
     expect(jobOutcome(both, policies)).toMatchObject({ status: 'killed', statusReason: 'Walltime limit exceeded' });

@@ -32,3 +32,14 @@ it('tells why a runtime can not be used', () => {
   expect(facts.runtimes).toEqual({ udocker: '1.3.17/1.2.11' });
   expect(told()).not.toHaveProperty('unableToRun');
 });
+
+it('tells a runtime that the site does not take, and what keeps jobs apart', () => {
+  const facts = told(
+    'singularity apptainer version 1.4.5',
+    'unable udocker the site does not take such jobs',
+    'ownMounts yes',
+  );
+  expect(facts.runtimes).toEqual({ singularity: '1.4.5' });
+  expect(facts.unableToRun).toEqual({ udocker: 'the site does not take such jobs' });
+  expect(facts.confinement).toEqual({ ownMounts: true, udockerNamespaces: false });
+});
