@@ -1,7 +1,7 @@
-# bind.sh RUN UID GID [FROM SOURCE REFUSAL NUMBER]... -- [PROGRAM [WORD...]]
+# bind.sh RUN [FROM SOURCE REFUSAL NUMBER]... -- [PROGRAM [WORD...]]
 #
 # Mounts folders of scratch (FROM `scratch`) and of the run's storage (`storage`) at binds/NUMBER of the run, and then
-# becomes the program, as the account again where UID is told. Runs as root of a mount namespace of an ordinary user. What
+# becomes the program. Runs as root of a mount namespace of an ordinary user. What
 # is mounted is the folder that this shell stands in and was asked about, so that no link put in its place is followed,
 # now or when the runtime opens it. `inside` in container.sh has no such hold on its path.
 set -u
@@ -10,8 +10,8 @@ umask 022
 . "${0%/*}/mounts.sh"
 . "${0%/*}/folders.sh"
 
-run=$1 uid=$2 gid=$3 work=$PWD
-shift 3
+run=$1 work=$PWD
+shift
 while [ "$1" != -- ]; do
   target=$work/$run/binds/$4
   case $1 in
@@ -26,5 +26,4 @@ while [ "$1" != -- ]; do
 done
 shift
 [ $# -gt 0 ] || exit 0
-[ -z "$uid" ] || set -- unshare --user "--map-user=$uid" "--map-group=$gid" "$@"
 exec "$@"

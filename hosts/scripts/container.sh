@@ -43,13 +43,13 @@ alone() {
 
 not_alone() { echo 'this machine can bind folders of the job only while nothing else of the job runs on it' >&2; }
 
-# has_own_mounts: an ordinary user has mount namespaces here; podman has one of its own. The probe tried it.
+# has_own_mounts: an ordinary user has mount namespaces here; podman has one of its own. Sets `counted` where the kernel counts
+# processes for each user namespace. The probe tried it.
 has_own_mounts() {
-  [ "${program:-}" != podman ] || return 0
   boot_id
-  has_them=
-  { read -r has_them <own-mounts; } 2>/dev/null
-  [ "$has_them" = "$boot" ]
+  has_them= counted=
+  { read -r has_them counted <own-mounts; } 2>/dev/null
+  [ "$program" = podman ] || [ "$has_them" = "$boot" ]
 }
 
 # variables: exports the task's, with `prefix` in front of their names. Launch texts say it anew. What is called after it is
@@ -107,16 +107,21 @@ contained() {
   shift
   [ ! -d apptainer ] || export APPTAINER_CONFIGDIR="$PWD/apptainer"
   # What was mounted in a user's namespace, and the network of one, can only be seen and entered as that user.
-  [ -z "$mounts$within" ] || set -- --userns "$@"
+  if has_own_mounts; then own=1; else own=; fi
+  [ -z "$own$within" ] || set -- --userns "$@"
   [ -z "$name_servers" ] || set -- --dns "$(printf '%s' "$name_servers" | tr ' ' ,)" "$@"
   find_apptainer
   set -- "$runtime" -s "$verb" --containall --no-eval ${options:+"$options"} \
     --home "$PWD/$run/home:/home/user" --bind "$PWD/$run/tmp:/tmp" --bind "$PWD/$run/var-tmp:/var/tmp" "$@"
-  [ -z "$mounts" ] || eval "set -- unshare --user --map-root-user --mount sh \"\${0%/*}/bind.sh\" \"\$run\" \
-    $(id -u) $(id -g) $mounts -- \"\$@\""
+  if [ -n "$own" ]; then
+    account=$(id -u) group=$(id -g)
+    [ -z "$counted" ] || set -- prlimit "--nproc=$processes_at_all" "$@"
+    [ -z "$counted$mounts" ] || set -- unshare --user "--map-user=$account" "--map-group=$group" "$@"
+    [ -z "$mounts" ] || eval "set -- unshare --user --map-root-user --mount sh \"\${0%/*}/bind.sh\" \"\$run\" $mounts -- \"\$@\""
+  fi
   variables
   # shellcheck disable=SC2086
-  exec $within setsid "$@"
+  exec $within setsid nice -n "$niceness" "$@"
 }
 
 # unpacked: sets `container` to a container of this run's own, for udocker. The tasks of the run share it.
@@ -145,6 +150,7 @@ contained_udocker() {
     set -- "--volume=$PWD/$run/resolv.conf:/etc/resolv.conf" "$@"
   fi
   prefix=UDOCKERENV_
+  export CONTAINER_NICENESS="$niceness" CONTAINER_PROCESSES="$processes_at_all"
   variables
   # shellcheck disable=SC2086
   exec $within setsid $python "${0%/*}/udocker.py" "$udocker" "$container" --hostauth "--user=$account" \
@@ -158,13 +164,15 @@ engine_for() {
   find_engine "$1" || { echo "this machine has no $1 any more" >&2; exit 255; }
   tag=$own_images:${image%.*}
   mkdir -p containers "$1"
+  has_own_mounts
+  container_limits=${counted:+nproc=$processes_at_all:$processes_at_all}
   identity
 }
 
 # contained_by_engine OPTION... IMAGE [WORD...], the same with either of them. No capability is given, and none can be had.
 contained_by_engine() {
   # What is mounted there stays until its folder is removed.
-  [ -z "$mounts" ] || eval "engine unshare sh \"\${0%/*}/bind.sh\" \"\$run\" '' '' $mounts --" || exit 255
+  [ -z "$mounts" ] || eval "engine unshare sh \"\${0%/*}/bind.sh\" \"\$run\" $mounts --" || exit 255
   [ -z "$passwd" ] || set -- "--volume=$passwd:/etc/passwd:ro" "$@"
   # shellcheck disable=SC2046,SC2086
   [ -z "$name_servers" ] || set -- $(printf -- '--dns=%s ' $name_servers) "$@"
@@ -172,6 +180,7 @@ contained_by_engine() {
   [ -z "$network_file" ] || set -- --volume=/sys:/sys:ro "$@"
   prefix=ENGINEENV_
   variables
+  export CONTAINER_NICENESS="$niceness"
   launcher="exec setsid $python ${0%/*}/engine.py prominence-$own-${run#runs/}"
   # shellcheck disable=SC2086
   engine run --init --pull=never "--network=${network_file:+ns:}${network_file:-host}" --log-driver=none --cap-drop=ALL --shm-size="${memory}k" \

@@ -184,6 +184,12 @@ def unblocked():
     signal.pthread_sigmask(signal.SIG_UNBLOCK, watched)
 
 
+def as_container():
+    """What watches it comes before it. A daemon's containers are none of ours."""
+    unblocked()
+    os.nice(int(os.environ.pop("CONTAINER_NICENESS", "0")))
+
+
 def reap(child):
     """Of all that ended, the status of the child, if it did."""
     status = None
@@ -209,7 +215,7 @@ def main(name, words):
     ctypes.CDLL(None).prctl(subreaper, 1, 0, 0, 0)
     container = Container(name, words)
     container.write_record()
-    child = subprocess.Popen(container.words, stdin=subprocess.PIPE, preexec_fn=unblocked)
+    child = subprocess.Popen(container.words, stdin=subprocess.PIPE, preexec_fn=as_container)
     for each in container.hidden:
         del os.environ[each]
     try:

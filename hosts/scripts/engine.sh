@@ -63,7 +63,7 @@ drop_container() {
 identity() {
   mode= passwd=
   case $program in
-    podman) user="--rm --userns=keep-id --user=$(id -u):$(id -g) --ulimit=host" ;;
+    podman) user="--rm --userns=keep-id --user=$(id -u):$(id -g) --ulimit=${container_limits:-host}" ;;
     docker)
       # What the daemon is was asked by the probe.
       { read -r mode <docker/mode; } 2>/dev/null

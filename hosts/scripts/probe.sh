@@ -182,8 +182,15 @@ try_mounts() (
   unshare --user --map-root-user --mount sh -c '{ mount -c --bind . trials/own-mount || mount -o bind . trials/own-mount; } &&
     [ . -ef trials/own-mount ] && exec unshare --user "--map-user=$1" "--map-group=$2" true' sh "$(id -u)" "$(id -g)" >/dev/null 2>&1 ||
     return
-  echo "$boot" >own-mounts.new && mv own-mounts.new own-mounts
+  echo "$boot $(try_counting && echo counted)" >own-mounts.new && mv own-mounts.new own-mounts
 )
+
+# try_counting: processes are counted for each user namespace, and not for the account: this script and its parents would
+# be too many.
+try_counting() {
+  unshare --user "--map-user=$(id -u)" "--map-group=$(id -g)" prlimit --nproc=2 unshare --user "--map-user=$(id -u)" \
+    "--map-group=$(id -g)" sh -c 'sh -c "exit 0"; exit' >/dev/null 2>&1
+}
 # As many processes as there can be at all (usage.sh).
 { cat /proc/sys/kernel/pid_max /proc/sys/kernel/threads-max 2>/dev/null || echo 32768; } | sort -n | head -n 1 >most-processes.new &&
   mv most-processes.new most-processes

@@ -27,6 +27,7 @@ program, container = sys.argv[1:3]
 folder = os.path.join(os.environ["UDOCKER_CONTAINERS"], container)
 separator = sys.argv.index("--")
 options, words = sys.argv[3:separator], sys.argv[separator + 1 :]
+niceness, most_processes = (int(os.environ.pop("CONTAINER_" + name)) for name in ("NICENESS", "PROCESSES"))
 environment = {name[len(prefix) :]: value for name, value in os.environ.items() if name.startswith(prefix)}
 for name in environment:
     del os.environ[prefix + name]
@@ -66,10 +67,16 @@ def call(command, *others, **named):
         names = [name for name in spoiled_by_shells() if name in given]
         at = len(command) - len(words) + told.index(trapping)
         command[at] = restoring(names) + command[at]
-    if confined:
-        named["preexec_fn"] = lambda: confine(command, libraries)
-        named["close_fds"] = True
+    named["preexec_fn"] = lambda: become_container(command, libraries)
+    named["close_fds"] = True
     return start(command, *others, **named)
+
+
+def become_container(command, libraries):
+    os.nice(niceness)
+    if confined:
+        confine(command, libraries)
+        namespaces.hold_to(most_processes)
 
 
 def confine(command, libraries):
