@@ -20,7 +20,7 @@ const launch: TaskLaunch = {
 
 /** Runs the text with the functions of supervise.sh replaced by ones that tell what they were given. */
 function evaluate(text: string): string {
-  const stubs = `newline='\n'; inside() { inside="/real/$1"; }; image_environment() { :; }
+  const stubs = `newline='\n'; held() { inside="/real/$2"; }; image_environment() { :; }
     restoring() { restoring="$spoiled/$spoiled_by_shells"; [ "$restoring" != / ]; }
     contained() { prefix=P_; variables; printf "<%s>" "$@"; printf "%s" "$P_A"; }`;
   return execFileSync('sh', ['-c', `run=runs/r image=i.sif\n${stubs}\n${text}`], { cwd: '/' }).toString();
@@ -93,12 +93,12 @@ it('says the same to udocker, in its own words', () => {
 
 it('says the same to podman and docker, which know no apps', () => {
   const stubs =
-    'inside() { inside="/real/$1"; }; engine_for() { tag="$1/image"; }; contained_by_engine() { prefix=P_; variables; printf "<%s>" "$@"; printf "%s" "$P_A"; }; newline="\n"';
+    'held() { inside="/real/$2"; }; alone() { inside="/real/$2"; }; engine_for() { tag="$1/image"; }; contained_by_engine() { prefix=P_; variables; printf "<%s>" "$@"; printf "%s" "$P_A"; }; newline="\n"';
   const say = (changes: Partial<TaskLaunch>, program: 'podman' | 'docker' = 'podman') =>
     execFileSync('sh', ['-c', `${stubs}\n${launchText({ ...launch, ...changes }, program)}`]).toString();
   const bind = '<--volume=/real/my data:/data,1>';
   expect(say({})).toBe(
-    `<--workdir=/home/user><--read-only><--tmpfs=/var/tmp>${bind}<--entrypoint=><podman/image><echo><it's><$X>line\n$B`,
+    `<--workdir=/home/user><--read-only>${bind}<--entrypoint=><podman/image><echo><it's><$X>line\n$B`,
   );
   expect(say({ runtime: 'udocker' }, 'docker')).toBe(
     `<--workdir=/home/user>${bind}<--entrypoint=><docker/image><echo><it's><$X>line\n$B`,
@@ -112,11 +112,11 @@ it('says the same to podman and docker, which know no apps', () => {
 
 it('binds a folder of the storage that is mounted, as the user who mounted it', () => {
   const binds = [{ from: 'storage' as const, source: "my 'space", target: '/data' }];
-  const stub = 'in_storage() { inside="/mounted/$1"; }';
+  const stub = 'held() { inside="/mounted/$1/$2"; }';
   expect(evaluate(`${stub}\n${launchText({ ...launch, binds }, 'apptainer')}`)).toContain(
-    `<--mount><type=bind,"src=/mounted/my 'space","dst=/data"><--userns>`,
+    `<--mount><type=bind,"src=/mounted/storage/my 'space","dst=/data"><--userns>`,
   );
-  const gone = 'in_storage() { return 1; }';
+  const gone = 'held() { return 1; }';
   expect(() => evaluate(`${gone}\n${launchText({ ...launch, binds }, 'apptainer')}`)).toThrow(
     'the storage is not mounted',
   );
@@ -126,9 +126,12 @@ it('refuses a folder with a colon in its name, also where only a link leads ther
   const stubs = 'unpacked() { :; }; engine_for() { tag=x; }; contained_udocker() { :; }; contained_by_engine() { :; }';
   for (const program of ['udocker', 'podman', 'docker'] as const) {
     const text = launchText({ ...launch, binds: [{ source: 'link', target: '/x' }] }, program);
-    expect(() => execFileSync('sh', ['-c', `inside() { inside=/real/a:/etc; }; ${stubs}\n${text}`])).toThrow(
-      'cannot bind link at /x',
-    );
+    expect(() =>
+      execFileSync('sh', [
+        '-c',
+        `for each in inside held alone; do eval "$each() { inside=/real/a:/etc; }"; done; ${stubs}\n${text}`,
+      ]),
+    ).toThrow('cannot bind link at /x');
   }
 });
 

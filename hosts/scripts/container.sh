@@ -139,8 +139,6 @@ unpacked() {
 
 # contained_udocker OPTION... -- [WORD...], the same with udocker.
 contained_udocker() {
-  # What is shared in memory is the run's own too, and goes with it.
-  mkdir -p "$run/shm"
   if [ -n "$name_servers" ]; then
     # shellcheck disable=SC2086
     printf 'nameserver %s\n' $name_servers >"$run/resolv.conf"
@@ -167,7 +165,6 @@ engine_for() {
 contained_by_engine() {
   # What is mounted there stays until its folder is removed.
   [ -z "$mounts" ] || eval "engine unshare sh \"\${0%/*}/bind.sh\" \"\$run\" '' '' $mounts --" || exit 255
-  identity
   [ -z "$passwd" ] || set -- "--volume=$passwd:/etc/passwd:ro" "$@"
   # shellcheck disable=SC2046,SC2086
   [ -z "$name_servers" ] || set -- $(printf -- '--dns=%s ' $name_servers) "$@"
