@@ -68,6 +68,8 @@ export function createNotificationActivities(deps: NotificationDependencies): No
   };
 }
 
+const unknownAddress = 'unknown@localhost';
+
 function attempt(
   deps: NotificationDependencies,
   ref: NotificationRef,
@@ -79,10 +81,11 @@ function attempt(
   const id = `${ended.uid}.${ref.position}`;
   switch (notification.type) {
     case 'email':
-      // Nobody was asked for e-mail while this could be foreseen: it is being changed, or workers differ.
-      if (!mailer) return { kind: 'failed', reason: 'this worker has no notifications.smtp' };
-      if (email === null) return { kind: 'refused', reason: 'the address of the owner is not known' };
-      return mailer.send({ to: email, id, ...emailText(ended) });
+      if (!mailer) return { kind: 'refused', reason: 'this server sends no e-mail: it has no notifications.smtp' };
+      if (email === null && mailer.needsAddress !== false) {
+        return { kind: 'refused', reason: 'the address of the owner is not known' };
+      }
+      return mailer.send({ to: email ?? unknownAddress, id, ...emailText(ended) });
     case 'webhook': {
       const secret = notification.secret ?? webhookKey;
       if (secret === undefined)

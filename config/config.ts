@@ -221,8 +221,10 @@ const smtp = v.pipe(
 );
 
 const notifications = v.strictObject({
-  /** Without it jobs that ask for e-mail are refused. */
+  /** Without it no e-mail is sent: jobs that ask for it are told so. */
   smtp: v.optional(smtp),
+  /** An existing folder that keeps e-mail as files, where there is no smtp. */
+  mailDirectory: v.optional(v.pipe(v.string(), v.regex(/^\//, 'must be an absolute path'))),
   webhooks: v.optional(
     v.strictObject({
       /** Signs webhooks that bring no secret of their own: any text, or `whsec_` and the key in base64. */

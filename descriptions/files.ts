@@ -5,6 +5,7 @@ import { meetingFiles } from '../domain/staged-names.ts';
 import { limits } from './limits.ts';
 import { isObject, type ObjectReader, type Place } from './reader.ts';
 import { flag, strings, text } from './values.ts';
+import { webAddress } from './web-address.ts';
 
 export const artifactItems: ReadonlySet<string> = new Set(['url', 'mountpoint', 'executable']);
 export const inputItems: ReadonlySet<string> = new Set(['filename', 'content', 'executable']);
@@ -28,16 +29,13 @@ function readArtifact(job: ObjectReader, entry: Place, key: string): Artifact | 
   if (!read.has('url')) read.issue('url', 'an artifact must contain a URL');
   const url = read.field('url', text('the URL of an artifact must be a string'));
   if (url === '') read.ownIssue('url', 'an artifact must contain a URL');
-  else if (url?.includes('http') && !isWebAddress(url)) {
+  const address = url === undefined ? undefined : webAddress(url);
+  if (url?.includes('http') && address === undefined) {
     read.ownIssue('url', `the URL of an artifact must be an http or https URL, or the name of an upload, not "${url}"`);
   }
   const mountpoint = readMountpoint(read);
   const executable = read.ownField('executable', flag('executable in artifact'));
-  return { url: url ?? '', ...(mountpoint ? { mountpoint } : {}), executable: executable ?? false };
-}
-
-function isWebAddress(url: string): boolean {
-  return URL.canParse(url) && /^https?:$/.test(new URL(url).protocol);
+  return { url: address ?? url ?? '', ...(mountpoint ? { mountpoint } : {}), executable: executable ?? false };
 }
 
 function readMountpoint(read: ObjectReader): Artifact['mountpoint'] {

@@ -208,7 +208,10 @@ const anyJob = fc.record(
     tasks: fc.array(
       fc.record(
         {
-          image: text.filter((image) => image !== ''),
+          image: fc.oneof(
+            text.map((name) => `${name}.sif`),
+            fc.constantFrom('a/b:1', 'docker://b', 'http://h/a b'),
+          ),
           runtime: fc.constantFrom('singularity', 'udocker'),
           type: fc.constantFrom('basic'),
           cmd: text.map((cmd) => cmd.replace(/['"\\]/g, '')),
@@ -320,7 +323,6 @@ describe('what can not be honoured yet', () => {
     [{ tasks: [{ ...task, stdout: '/etc/x' }] }, /stdout/],
     [{ resources: { ...resources, nodes: 2 } }, /more than one node/],
     [{ resources: { ...resources, cpus: 2, totalCpusRange: [4, 8] } }, /totalCpusRange/],
-    [{ notifications: [{ event: 'jobFinished', type: 'email' }] }, /sends no e-mail/],
     [{ notifications: [{ type: 'webhook', url: 'https://x.org' }] }, /no key to sign webhooks with/],
     [{ tasks: [{ ...task, image: 'shub://a/b' }] }, /Singularity Hub/],
     [{ outputFiles: ['a', '../b'] }, /outputFiles and outputDirs must be in the scratch directory/],

@@ -7,6 +7,7 @@ import { splitCommandLine } from '../domain/command-line.ts';
 import type { JobDescription, Task } from '../domain/description.ts';
 import { instanceCount, instanceParameters, placesIn, substitute } from '../domain/instance.ts';
 import { mpiFlavour } from '../domain/mpi.ts';
+import { parameterText } from '../domain/parameters.ts';
 import { taskWords } from '../domain/task-command.ts';
 import type { Factory } from '../domain/workflow-description.ts';
 import { shortened } from './issues.ts';
@@ -37,7 +38,7 @@ function longestValues(factory: Factory): Map<string, ParameterSize> {
     factory.parameters.map(({ name, values }) => {
       const most = { bytes: 0, written: 0, blanks: 0 };
       for (const value of values) {
-        const text = String(value);
+        const text = parameterText(value);
         const { bytes, written } = sizeOfText(text);
         most.bytes = Math.max(most.bytes, bytes);
         most.written = Math.max(most.written, written);
@@ -95,12 +96,12 @@ function unsplittable(task: Task, factory: Factory): string | undefined {
   const used = factory.parameters.filter(({ name }) => places.has(name));
   let room = mostSplitCharacters;
   for (let instance = 0; instance < (used.length > 0 ? instanceCount(factory) : 0); instance += 1) {
-    const doubtful = used.find(({ values }) => isDoubtful(String(values[instance])));
+    const doubtful = used.find(({ values }) => isDoubtful(parameterText(values[instance]!)));
     if (!doubtful) continue;
     const line = substitute(task.cmd, instanceParameters(factory, instance));
     if ((room -= line.length) < 0) return undefined;
     if (canBeSplit(line)) continue;
-    const value = shortened(JSON.stringify(String(doubtful.values[instance])));
+    const value = shortened(JSON.stringify(parameterText(doubtful.values[instance]!)));
     return (
       `cmd ends inside a quotation or after a backslash when parameter "${doubtful.name}" is ${value} (instance ` +
       `${instance}): let a shell read the variable PROMINENCE_PARAMETER_${doubtful.name} instead, or quote it in the value`

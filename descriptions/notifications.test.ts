@@ -73,7 +73,9 @@ describe('whether a server can notify', () => {
 
   test.each([
     [able, [email, hook], undefined],
-    [{ ...able, sendsEmail: false }, [email], /^this server sends no e-mail/],
+    // Told in the job's notificationStates, when the time has come.
+    [{ ...able, sendsEmail: false }, [email], undefined],
+    [{ ...able, sendsEmail: false, email: undefined }, [email], undefined],
     [{ ...able, sendsEmail: false }, [hook], undefined],
     [{ ...able, email: undefined }, [email], /^there is no address to send e-mail notifications to/],
     [{ ...able, email: undefined }, [hook], undefined],
@@ -101,12 +103,12 @@ describe('whether a server can notify', () => {
     const told = (document: Record<string, unknown>) => {
       const parsed = parseWorkflowDescription(document);
       if (parsed.kind === 'invalid') throw new Error(parsed.issues[0]!.message);
-      return unsupportedInWorkflow(parsed.description, { ...able, sendsEmail: false });
+      return unsupportedInWorkflow(parsed.description, { ...able, email: undefined });
     };
     expect(told({ jobs: [job([])] })).toBeUndefined();
-    expect(told({ jobs: [job([email])] })).toMatch(/^this server sends no e-mail.*\(job "a"\)$/);
+    expect(told({ jobs: [job([email])] })).toMatch(/^there is no address .*\(job "a"\)$/);
     expect(told({ jobs: [job([])], notifications: [{ event: 'workflowFinished', type: 'email' }] })).toMatch(
-      /^this server sends no e-mail.*webhook$/,
+      /^there is no address .*\(claim email\)$/,
     );
     // As some tools send them; spec.md 2.7.
     const factories = [{ type: 'repeat', name: 'f', jobs: ['a'], number: 2, notifications: [email] }];

@@ -3,10 +3,14 @@ import { splitCommandLine } from '../domain/command-line.ts';
 import type { ContainerRuntime, Task, TaskType } from '../domain/description.ts';
 import { digitsOf } from '../domain/exact-json.ts';
 import { isFiniteNumber, pythonText } from '../domain/number-text.ts';
+import { referenceProblem } from './image-reference.ts';
+import { shortened } from './issues.ts';
 import { limits } from './limits.ts';
+import { imageObject } from './object-names.ts';
 import type { ObjectReader, Place } from './reader.ts';
 import { isObject } from './reader.ts';
 import { count, sha256, text } from './values.ts';
+import { webAddress } from './web-address.ts';
 
 export const taskItems: ReadonlySet<string> = new Set([
   'image',
@@ -90,8 +94,34 @@ function readImage(read: ObjectReader): string | undefined {
     return undefined;
   }
   const image = read.field('image', text('the container image must be a string'));
-  if (image === '') read.ownIssue('image', 'each task must specify a container image');
-  return image;
+  if (image === undefined) return undefined;
+  const name = withPlainScheme(webAddress(image) ?? image);
+  const problem = imageProblem(name);
+  if (problem !== undefined) read.ownIssue('image', problem);
+  return name;
+}
+
+const withPlainScheme = (image: string): string => image.replace(/^docker:\/\//i, 'docker://');
+
+/** Of an image that is none, whatever may be found where it is said to be. */
+function imageProblem(image: string): string | undefined {
+  if (image === '') return 'each task must specify a container image';
+  const told = `the container image "${shortened(image)}"`;
+  const [, scheme] = /^([A-Za-z][A-Za-z0-9+.-]{0,30}):\/\//.exec(image) ?? [];
+  // Those of Singularity Hub are refused in words of their own (unsupported.ts).
+  if (scheme === 'shub') return undefined;
+  if (scheme === 'http' || scheme === 'https') {
+    return webAddress(image) === undefined ? `${told} is no URL` : undefined;
+  }
+  if (scheme !== undefined && scheme !== 'docker') {
+    return (
+      `${told} can't be had: ${scheme}:// is not supported. An image is a name in a registry (with or without docker://), ` +
+      'an http or https URL, the name of an upload, or an absolute path'
+    );
+  }
+  if (image.startsWith('/') || imageObject(image)) return undefined;
+  const problem = referenceProblem(image.replace(/^docker:\/\//, ''));
+  return problem === undefined ? undefined : `${told} is no name of an image: ${problem}`;
 }
 
 function readCredential(read: ObjectReader): Task['imagePullCredential'] {

@@ -64,11 +64,9 @@ const asksForEmail = ({ type }: Notification) => type === 'email';
 /** Of jobs and of workflows. */
 const notificationRefusals: Refusal<{ notifications: Notification[] }>[] = [
   {
-    asked: ({ notifications }, { sendsEmail }) => !sendsEmail && notifications.some(asksForEmail),
-    sentence: 'this server sends no e-mail: leave out notifications of the type email, or use the type webhook',
-  },
-  {
-    asked: ({ notifications }, { email }) => email === undefined && notifications.some(asksForEmail),
+    // Where none is sent at all, that is told when the time has come (activities/notifications.ts).
+    asked: ({ notifications }, { sendsEmail, email }) =>
+      sendsEmail && email === undefined && notifications.some(asksForEmail),
     sentence: 'there is no address to send e-mail notifications to: your token does not tell one (claim email)',
   },
   {

@@ -11,6 +11,8 @@ export interface Email extends EmailText {
 }
 
 export interface Mailer {
+  /** Absent means true: it can't do anything without one. */
+  needsAddress?: boolean;
   /** Never throws: what went wrong is in the answer. */
   send(email: Email): Promise<Delivery>;
 }
@@ -30,25 +32,30 @@ export function createMailer({ host, port, security, user, password, from }: Smt
     disableFileAccess: true,
     disableUrlAccess: true,
   });
-  const domain = /@([^\s>]+)>?$/.exec(from)?.[1];
   return {
-    async send({ to, id, subject, text }) {
+    async send(email) {
       try {
-        await transport.sendMail({
-          from,
-          // One address, not a list: a token's claim is not to be read as several.
-          to: { name: '', address: to },
-          messageId: `<${id}@${domain}>`,
-          subject,
-          text,
-          // Keeps holiday replies away (RFC 3834).
-          headers: { 'Auto-Submitted': 'auto-generated' },
-        });
+        await transport.sendMail(messageOf(from, email));
         return { kind: 'delivered' };
       } catch (error) {
         return judged(error as SmtpError);
       }
     },
+  };
+}
+
+/** @param from `name@host`, or `A name <name@host>` */
+export function messageOf(from: string, { to, id, subject, text }: Email) {
+  const domain = /@([^\s>]+)>?$/.exec(from)?.[1];
+  return {
+    from,
+    // One address, not a list: a token's claim is not to be read as several.
+    to: { name: '', address: to },
+    messageId: `<${id}@${domain}>`,
+    subject,
+    text,
+    // Keeps holiday replies away (RFC 3834).
+    headers: { 'Auto-Submitted': 'auto-generated' },
   };
 }
 

@@ -47,6 +47,9 @@ function welcome(stack: Stack, machine: Machine, seconds: number): string {
     `                 ${stack.temporalWall}`,
     `  Configuration  ${stack.configFile}`,
     `  State, logs    ${stack.home}`,
+    ...(stack.mailFolder === undefined
+      ? []
+      : [`  E-mail         is kept in ${stack.mailFolder}, as there is no notifications.smtp in the configuration`]),
     '',
     'A token, and a first look at your jobs, from another terminal in this folder:',
     '',

@@ -26,6 +26,7 @@ import { forgetSubmits } from '../db/quotas.ts';
 import { abilitiesOf } from '../descriptions/unsupported.ts';
 import { gigabyte } from '../config/config.ts';
 import { taskQueues } from '../domain/queues.ts';
+import { createMailFolder } from '../notifications/mail-folder.ts';
 import { createMailer } from '../notifications/mail.ts';
 import { createWebhookCaller } from '../notifications/webhook.ts';
 import { workerDataConverter } from '../temporal/data-converter.ts';
@@ -83,7 +84,8 @@ export async function startWorkflowsRole(context: RoleContext): Promise<RunningR
 
 async function startNotificationWorker(context: RoleContext): Promise<RunningRole> {
   const { config, database, sealing, log } = context;
-  const { smtp, webhooks } = config.notifications;
+  const { smtp, mailDirectory, webhooks } = config.notifications;
+  const mailer = smtp ? createMailer(smtp) : mailDirectory === undefined ? undefined : createMailFolder(mailDirectory);
   return runWorker(
     await Worker.create({
       ...onTemporal(context),
@@ -91,7 +93,7 @@ async function startNotificationWorker(context: RoleContext): Promise<RunningRol
       activities: createNotificationActivities({
         db: database.db,
         sealing,
-        ...(smtp ? { mailer: createMailer(smtp) } : {}),
+        ...(mailer ? { mailer } : {}),
         webhooks: createWebhookCaller(webhooks),
         ...(webhooks.signingKey === undefined ? {} : { webhookKey: webhooks.signingKey }),
         apiUrl: `${config.api.publicUrl}/v1`,

@@ -27,7 +27,11 @@ export function accountingRoutes(app: App, guards: MiddlewareHandler<Env>[], { d
 
 /** @throws ApiError 400 */
 function readPeriod(c: Context): Period {
-  return { start: readDay(c.req.query('start'), 'Start'), end: readDay(c.req.query('end'), 'End') };
+  const period = { start: readDay(c.req.query('start'), 'Start'), end: readDay(c.req.query('end'), 'End') };
+  if (period.start > period.end) {
+    throw badRequest(`Start date must not be after the end date: ${period.start} is after ${period.end}`);
+  }
+  return period;
 }
 
 function readDay(text: string | undefined, which: 'Start' | 'End'): string {

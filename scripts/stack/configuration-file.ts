@@ -29,7 +29,7 @@ export function writeConfiguration(home: Home, addresses: Addresses, settings: S
   const existing = existsSync(home.configFile)
     ? (readConfigFile(home.configFile) as Settings)
     : firstConfiguration(home);
-  const configuration = withAddresses({ ...existing, ...settings }, addresses, existing);
+  const configuration = withMail(home, withAddresses({ ...existing, ...settings }, addresses, existing));
   writeWhole(
     home.configFile,
     `# Written by the embedded stack; addresses and ports are set at each start.\n${stringify(configuration)}`,
@@ -51,6 +51,13 @@ export function withAddresses(content: Settings, addresses: Addresses, { auth, s
     auth: { signingKey: auth?.signingKey ?? newKey(), operatorGroups: ['operators'], ...content.auth },
     secrets: { keys: secrets?.keys ?? [newKey()], ...content.secrets },
   };
+}
+
+/** Without a server for e-mail, it is kept where the user of a stack of one's own finds it. */
+function withMail(home: Home, content: Settings): Settings {
+  const { notifications } = content;
+  if (notifications?.smtp || notifications?.mailDirectory) return content;
+  return { ...content, notifications: { ...notifications, mailDirectory: home.mail } };
 }
 
 function firstConfiguration(home: Home): Settings {

@@ -26,6 +26,8 @@ export interface Home {
   lockFile: string;
   temporalFile: string;
   objects: string;
+  /** E-mail that there was no server for. */
+  mail: string;
   log(child: string): string;
   pidFile(child: string): string;
   /** Real path of a folder below the home that every account can reach; made if missing. */
@@ -46,7 +48,7 @@ const outside = '/var/lib/prominence';
 
 export function openHome(path: string): Home {
   mkdirSync(path, { recursive: true, mode: 0o755 });
-  for (const secluded of ['objects', 'temporal', 'logs', 'pids']) {
+  for (const secluded of ['objects', 'mail', 'temporal', 'logs', 'pids']) {
     mkdirSync(join(path, secluded), { recursive: true, mode: 0o700 });
     chmodSync(join(path, secluded), 0o700);
   }
@@ -57,6 +59,7 @@ export function openHome(path: string): Home {
     lockFile: join(path, 'pids', 'stack.json'),
     temporalFile: join(path, 'temporal', 'temporal.db'),
     objects: join(path, 'objects'),
+    mail: join(path, 'mail'),
     log: (child) => join(path, 'logs', `${child}.log`),
     pidFile: (child) => join(path, 'pids', `${child}.json`),
     reachableFolder: (name) => reachableFolder(path, name),

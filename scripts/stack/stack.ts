@@ -50,6 +50,8 @@ export interface Stack {
   databaseUrl: string;
   /** What the API and the worker read; holds secrets. */
   configFile: string;
+  /** Where e-mail is kept; undefined: it is sent. */
+  mailFolder: string | undefined;
   /** A token for the stack's API. */
   token(user: string, groups?: string[], expiresSeconds?: number): Promise<string>;
   /** Those that run here, with the pid of the moment: it changes when one is started again. */
@@ -184,6 +186,7 @@ async function bringUp({ machine, home, options, log, started, walls, stop }: St
 
   const signingKey = configuration.auth?.signingKey ?? '';
   return {
+    mailFolder: configuration.notifications?.smtp ? undefined : configuration.notifications?.mailDirectory,
     home: home.path,
     apiUrl,
     temporalAddress,

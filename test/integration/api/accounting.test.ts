@@ -53,7 +53,6 @@ describe('usage', () => {
       users: { anna: { cpuTime: 0.75 + 1 + 1, wallTime: 6 + 8 + 1, numberOfJobs: 4 } },
       groups: {},
     });
-    expect(await usage(anna, 'start=2024-03-02&end=2024-03-01')).toEqual({ users: {}, groups: {} });
     expect(await usage(anna, 'start=0001-01-01&end=9999-12-31')).toMatchObject({
       users: { anna: { numberOfJobs: 4 } },
     });
@@ -95,6 +94,7 @@ describe('usage', () => {
     ['start=&end=2024-01-01', 'Start date must be provided'],
     ['start=2024-01-01', 'End date must be provided'],
     ['start=2024-02-30&end=2024-03-01', 'Start date must be a day as YYYY-MM-DD, not "2024-02-30"'],
+    ['start=2024-03-02&end=2024-03-01', 'Start date must not be after the end date: 2024-03-02 is after 2024-03-01'],
     ['start=yesterday&end=2024-03-01', 'Start date must be a day as YYYY-MM-DD, not "yesterday"'],
     ['start=2024-01-01&end=0000-01-01', 'End date must be a day as YYYY-MM-DD, not "0000-01-01"'],
     ['start=2024-01-01&end=%2B275760-09-13', 'End date must be a day as YYYY-MM-DD, not "+275760-09-13"'],

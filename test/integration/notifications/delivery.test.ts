@@ -1,4 +1,8 @@
 /** From the statement that ends something to a real mail server and a real HTTP server, without Temporal in between. */
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import PostalMime from 'postal-mime';
 import { Webhook } from 'standardwebhooks';
 import pino from 'pino';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -17,6 +21,7 @@ import { parseWorkflowDescription } from '../../../descriptions/workflow.ts';
 import type { NotificationRef } from '../../../domain/notification.ts';
 import { reasons } from '../../../domain/reasons.ts';
 import { terminalStatuses, type TerminalStatus } from '../../../domain/status.ts';
+import { createMailFolder } from '../../../notifications/mail-folder.ts';
 import { createMailer } from '../../../notifications/mail.ts';
 import { createWebhookCaller } from '../../../notifications/webhook.ts';
 import { makeCertificate, type TestCertificate } from '../../ground/certificate.ts';
@@ -305,15 +310,44 @@ describe('an e-mail', () => {
     expect(await recorded(ref)).toMatchObject({ state: 'givenUp' });
   });
 
-  it('without an address is given up, and one without a mail server waits for one', async () => {
+  it('without an address, or without a mail server, is given up with the reason', async () => {
     const unknown = await finished([email]);
     expect(await activities().notify(unknown)).toEqual({ outcome: 'givenUp' });
     expect(await recorded(unknown)).toMatchObject({ detail: 'the address of the owner is not known' });
     const ref = await finished([email], 'patient@example.org');
     const { mailer: _, ...without } = { ...deps() };
-    await expect(createNotificationActivities(without).notify(ref)).rejects.toThrow('not delivered');
-    expect(await recorded(ref)).toMatchObject({ state: 'retrying', detail: 'this worker has no notifications.smtp' });
-    expect(await activities().notify(ref)).toEqual({ outcome: 'delivered' });
+    expect(await createNotificationActivities(without).notify(ref)).toEqual({ outcome: 'givenUp' });
+    expect(await recorded(ref)).toMatchObject({
+      state: 'givenUp',
+      detail: 'this server sends no e-mail: it has no notifications.smtp',
+    });
+  });
+
+  it('is kept as a file where there is a folder for it, whether or not the address is known', async () => {
+    const folder = mkdtempSync(join(tmpdir(), 'prominence-mail-'));
+    try {
+      const mailer = createMailFolder(folder);
+      for (const address of ['kept@example.org', undefined]) {
+        expect(await activities({ mailer }).notify(await finished([email], address))).toEqual({ outcome: 'delivered' });
+      }
+      const files = readdirSync(folder);
+      expect(files.map((name) => name.replace(/^.*\./, ''))).toEqual(['eml', 'eml']);
+      const parsed = await Promise.all(files.map((name) => PostalMime.parse(readFileSync(join(folder, name)))));
+      expect(parsed.map(({ to }) => to?.[0]?.address).sort()).toEqual(['kept@example.org', 'unknown@localhost']);
+      for (const { subject, text } of parsed) {
+        expect(subject).toMatch(/^Your PROMINENCE job with id \d+/);
+        expect(text).toMatch(/^Status: +/m);
+      }
+      const gone = await createMailFolder(join(folder, 'nowhere')).send({
+        to: 'a@b.c',
+        id: 'x',
+        subject: 's',
+        text: 't',
+      });
+      expect(gone).toMatchObject({ kind: 'failed', reason: expect.stringMatching(/could not be kept: ENOENT/) });
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
   });
 
   const deps = (): NotificationDependencies => ({
