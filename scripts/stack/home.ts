@@ -25,6 +25,8 @@ export interface Home {
   /** Held by the process that runs the stack. */
   lockFile: string;
   temporalFile: string;
+  /** In which run of the machine's kernel the stack was started last. */
+  bootFile: string;
   objects: string;
   log(child: string): string;
   pidFile(child: string): string;
@@ -56,6 +58,7 @@ export function openHome(path: string): Home {
     postgresPasswordFile: join(path, 'postgres-password'),
     lockFile: join(path, 'pids', 'stack.json'),
     temporalFile: join(path, 'temporal', 'temporal.db'),
+    bootFile: join(path, 'temporal', 'boot-id'),
     objects: join(path, 'objects'),
     log: (child) => join(path, 'logs', `${child}.log`),
     pidFile: (child) => join(path, 'pids', `${child}.json`),
