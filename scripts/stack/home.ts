@@ -25,6 +25,8 @@ export interface Home {
   /** Held by the process that runs the stack. */
   lockFile: string;
   temporalFile: string;
+  /** In which run of the machine's kernel the stack was started last. */
+  bootFile: string;
   objects: string;
   /** E-mail that there was no server for. */
   mail: string;
@@ -58,6 +60,7 @@ export function openHome(path: string): Home {
     postgresPasswordFile: join(path, 'postgres-password'),
     lockFile: join(path, 'pids', 'stack.json'),
     temporalFile: join(path, 'temporal', 'temporal.db'),
+    bootFile: join(path, 'temporal', 'boot-id'),
     objects: join(path, 'objects'),
     mail: join(path, 'mail'),
     log: (child) => join(path, 'logs', `${child}.log`),

@@ -19,8 +19,8 @@ const dynamicConfig = {
 
 /**
  * Commits go to a log that is brought to the disk at its checkpoints only, which saves a third of the server's work. Whatever
- * kills the server, nothing is lost: the log is in the kernel's hands. What a power cut takes is the last moments before
- * it, whole commits from the end; `startLost` of the outbox starts again what the database knows and Temporal does not.
+ * kills the server, nothing is lost: the log is in the kernel's hands. What a power cut takes is the last commits before
+ * it; `power-cut.ts` tells the server again what our database knows.
  */
 const sqlitePragmas = ['journal_mode=WAL', 'synchronous=NORMAL'];
 
