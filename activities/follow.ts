@@ -1,5 +1,6 @@
 /** One connection's worth of following a machine. Any call may throw HostError: then the caller connects anew. */
 import type { Database } from '../db/connection.ts';
+import { tellTruncated } from '../db/execution.ts';
 import { appendLogs, storedLength } from '../db/logs.ts';
 import { activeRuns, type ActiveRun } from '../db/machines.ts';
 import { runToken, type RunRef } from '../domain/runs.ts';
@@ -150,6 +151,7 @@ export class Follower {
     if (bytesThere > logBytesPerStream && offset === logBytesPerStream) {
       const notice = Buffer.from(`\n[prominence: ${stream} was cut here, after ${logBytesPerStream} bytes]\n`);
       await appendLogs(db, [{ jobId, attempt, node, stream, offset, bytes: notice }]);
+      await tellTruncated(db, { jobId, attempt }, stream);
       offset += notice.length;
     }
     this.copied.set(key, offset);

@@ -69,3 +69,34 @@ it('does not try again what fails for the description alone', async () => {
   expect(number).toBe(1);
   expect((error as ApplicationFailure).message).toBe('cmd ends inside a quotation');
 });
+
+it('tells what it waits for and since when, and when that is over', async () => {
+  const told: (string | null)[] = [];
+  const tellWait = (words: string | null) => Promise.resolve(void told.push(words));
+  let heartbeatDetails: TroubleRecord | undefined;
+  const errors = [
+    new HostError('unreachable', 'no route'),
+    ApplicationFailure.retryable('the store answered 503', 'StoreIsAway'),
+    new Error('strange'),
+  ];
+  for (const error of [...errors, undefined]) {
+    const environment = new MockActivityEnvironment({ heartbeatDetails }, { logger });
+    environment.on('heartbeat', (details: TroubleRecord) => (heartbeatDetails = details));
+    const work = () => guarded(() => (error ? Promise.reject(error) : Promise.resolve('done')), tellWait);
+    await environment.run(work).catch(() => undefined);
+  }
+  const since = new Date(heartbeatDetails!.waitingSince!).toISOString().slice(11, 19);
+  expect(told).toEqual([
+    `waiting since ${since}Z for the machine: no route`,
+    `waiting since ${since}Z for the object store: the store answered 503`,
+    null,
+  ]);
+});
+
+it('tells nothing of work that did not wait', async () => {
+  const told: (string | null)[] = [];
+  const tellWait = (words: string | null) => Promise.resolve(void told.push(words));
+  const environment = new MockActivityEnvironment({}, { logger });
+  expect(await environment.run(() => guarded(() => Promise.resolve('done'), tellWait))).toBe('done');
+  expect(told).toEqual([]);
+});

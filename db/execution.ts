@@ -161,11 +161,22 @@ export async function markRunning(
   await db.execute(sql`
     with started as (
       update jobs set status = 'running', started_at = ${startedAt.toISOString()}::timestamptz, ended_at = null, status_reason = null, status_detail = null,
-        execution = execution || ${JSON.stringify(execution)}::jsonb
+        execution = (execution - 'outputTruncated') || ${JSON.stringify(execution)}::jsonb
       where id = ${ref.jobId} and attempt = ${ref.attempt} and status = 'pending' returning id
     )
     insert into job_events (job_id, attempt, kind, data)
     select id, ${ref.attempt}, 'started', ${JSON.stringify({ site: execution.site })}::jsonb from started`);
+}
+
+/** Of what the current attempt wrote there only the beginning is kept. */
+export async function tellTruncated(
+  db: Database,
+  ref: { jobId: number; attempt: number },
+  stream: 'stdout' | 'stderr',
+): Promise<void> {
+  await db.execute(sql`
+    update jobs set execution = execution || jsonb_build_object('outputTruncated', coalesce(execution->'outputTruncated', '[]') || to_jsonb(${stream}::text))
+    where id = ${ref.jobId} and attempt = ${ref.attempt} and not coalesce(execution->'outputTruncated', '[]') ? ${stream}`);
 }
 
 /** Close an attempt that did not end the job. The job waits again; says whether this was still the current attempt. */

@@ -11,6 +11,8 @@ export interface JobExecution {
   stageOutTime?: number;
   /** Job re-runs that the user's own policy asked for. */
   retries?: number;
+  /** Of these streams only the beginning was kept. */
+  outputTruncated?: ('stdout' | 'stderr')[];
   tasks: TaskExecution[];
 }
 

@@ -5,6 +5,7 @@
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import { pack, type Pack } from 'tar-stream';
+import { userWords } from './user-words.ts';
 import type { Host, HostSession, OpenOptions, RunOptions, RunResult } from './host.ts';
 
 export type ScriptName =
@@ -103,7 +104,7 @@ export function scriptsOn(host: Host, workDirectory: string): ScriptRunner {
 
 /** The end of what a program complained about, short enough for a message. */
 export function lastWords(stderr: Buffer | string, maximum = 500): string {
-  const text = stderr.toString().trim();
+  const text = userWords(stderr.toString()).trim();
   return text.length <= maximum ? text : `...${text.slice(-maximum)}`;
 }
 

@@ -19,6 +19,7 @@ import type {
   Transfer,
 } from './machine.ts';
 import { curlConfigValue } from './quoting.ts';
+import { userWords } from './user-words.ts';
 import { unpackRule } from '../domain/unpack-rule.ts';
 
 type Failure = { step: 'download' | 'uncompress'; isAway: boolean; index: number; detail: string };
@@ -70,7 +71,7 @@ function parseFailure([step, index, ...detail]: string[]): Failure {
     step: step === 'uncompress' ? 'uncompress' : 'download',
     isAway: step === 'away',
     index: Number(index),
-    detail: detail.join(' ').trim(),
+    detail: userWords(detail.join(' ')).trim(),
   };
 }
 
@@ -158,5 +159,5 @@ export function parseOutput(line: string): OutputResult {
   const [word, first = '', ...rest] = line.split(' ');
   if (word === 'uploaded') return { kind: 'uploaded', sizeBytes: Number(first) };
   const cause = failedCauses.find((each) => each === first) ?? 'upload';
-  return { kind: 'failed', cause, detail: rest.join(' ').trim() };
+  return { kind: 'failed', cause, detail: userWords(rest.join(' ')).trim() };
 }

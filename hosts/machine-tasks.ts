@@ -51,7 +51,9 @@ function parseAnswer(answer: string, stderr: Buffer | string): StartResult {
     case 'killed':
       return { kind: 'killed' };
     default:
-      throw new Error(`the task could not be started: ${rest.join(' ') || lastWords(stderr) || 'no answer'}`);
+      throw new Error(
+        `the task could not be started: ${lastWords(rest.join(' ')) || lastWords(stderr) || 'no answer'}`,
+      );
   }
 }
 

@@ -296,6 +296,9 @@ const execution = object({
   'stageInTime?': number,
   'stageOutTime?': number,
   'retries?': whole,
+  'outputTruncated?': within(arrayOf(oneOf('stdout', 'stderr')), {
+    description: 'Only the beginning of these was kept',
+  }),
   tasks: arrayOf(
     object({
       'imagePullStatus?': oneOf('completed', 'cached', 'failed'),
@@ -311,8 +314,10 @@ const execution = object({
   'attempts?': arrayOf(object({ attempt: whole, site: text })),
 });
 
-const outputs = within(arrayOf(object({ name: anything, url: text, 'size?': whole })), {
-  description: '`url` is empty until there is something; it is made at each call and valid for a day',
+const outputs = within(arrayOf(object({ name: anything, url: text, 'size?': whole, 'partial?': flag })), {
+  description:
+    '`url` is empty until there is something; it is made at each call and valid for a day. `partial`: the job was ended ' +
+    'by a limit or deleted, and this is what there was',
 });
 
 const hours = within(number, { minimum: 0, description: 'Hours of one CPU' });

@@ -61,6 +61,8 @@ download() { # FILE; three attempts, as far as another could help
         *) fail download "the server answered $code" ;;
       esac
     fi
+    # That is about our side.
+    [ "$status" != 23 ] || fail download 'the machine has no room for it'
     [ "$pause" = 0 ] || sleep "$pause"
   done
   [ "$status" = 0 ] || fail away "$(tail -c 400 "$work.problem")"
