@@ -8,6 +8,8 @@ export interface FileServer {
   /** Method and path of every request, in order. */
   readonly requests: string[];
   url(path: string): string;
+  /** What the bytes of each answer are said to be encoded as. */
+  contentEncoding: string | undefined;
   /** Answer the next requests for a path with these status codes, one each. */
   failWith(path: string, ...codes: number[]): void;
   /** Answer the next request for a path with two bytes a second, without an end. */
@@ -38,7 +40,8 @@ export async function startFileServer(address: string): Promise<FileServer> {
       files.set(path, Buffer.concat(chunks));
       response.writeHead(200).end();
     } else if (content) {
-      response.writeHead(200, { 'content-length': content.length }).end(content);
+      const said = fileServer.contentEncoding === undefined ? {} : { 'content-encoding': fileServer.contentEncoding };
+      response.writeHead(200, { 'content-length': content.length, ...said }).end(content);
     } else {
       response.writeHead(404).end('no such object');
     }
@@ -47,9 +50,10 @@ export async function startFileServer(address: string): Promise<FileServer> {
   const server = createServer((request, response) => void answer(request, response)).listen(0, address);
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;
-  return {
+  const fileServer: FileServer = {
     files,
     requests,
+    contentEncoding: undefined,
     url: (path) => `http://${address}:${port}/${encodeURIComponent(path)}?X-Signature=a%2Fb"c&x=[1]`,
     drip: (path) => void dripping.add(path),
     failWith: (path, ...codes) => failures.set(path, codes),
@@ -59,4 +63,5 @@ export async function startFileServer(address: string): Promise<FileServer> {
       await once(server, 'close');
     },
   };
+  return fileServer;
 }
