@@ -107,6 +107,8 @@ take() {
   [ -n "$base" ] || return 1
   hold
   held=$?
+  # Only patterns are read without splitting words.
+  unset IFS
   cd "$directory" || exit 1
   case $held in
     0)
