@@ -66,8 +66,8 @@ const runtimes = v.strictObject({
 /** What jobs see of networks (domain/machine.ts); `isolated` and `none` leave out machines that can't. */
 const network = v.optional(v.picklist(['auto', 'isolated', 'none', 'host']), 'auto');
 
-/** How many of them, with their threads, a job may have at one time on a machine. */
-const processes = v.optional(count, 4096);
+/** How many of them, with their threads, a job may have at one time on a machine. Default: 256 for a processor, from 1024 to 4096. */
+const processes = v.optional(count);
 
 const localSite = v.strictObject({
   type: v.literal('local'),

@@ -28,12 +28,12 @@ export interface MachineOptions {
   runtimes?: RuntimePrograms;
   /** Default: isolated where that can be had, and nothing of the machine to be reached. */
   network?: NetworkWish;
-  /** And threads, that a run may have at one time. */
+  /** And threads, that a run may have at one time. Default, or 0: by the machine (scripts/probe.sh). */
   mostProcesses?: number;
 }
 
 const usualPrograms: RuntimePrograms = { singularity: 'apptainer', udocker: 'udocker' };
-const usualProcesses = 4096;
+const usualProcesses = 0;
 
 /** Owns the host it is given: closing the machine closes it. */
 export function createMachine({

@@ -96,7 +96,7 @@ export class MachineRegistry {
       imageMostBytes: this.config.quotas.imageGb * 1e9,
       privateHosts: [...execution.insecureRegistries, ...execution.privateHosts, ...storeHosts(this.config)],
       runtimes: site.runtimes,
-      mostProcesses: site.mostProcesses,
+      ...(site.mostProcesses === undefined ? {} : { mostProcesses: site.mostProcesses }),
       network: { mode: site.network, reachable: reachableByJobs(this.config) },
     };
     switch (site.type) {

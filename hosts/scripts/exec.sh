@@ -22,7 +22,8 @@ fi
 . "${0%/*}/container.sh"
 . "${0%/*}/usage.sh"
 
-run=runs/$1 limit=$2 memory=$3 boundary=$4 most_processes=$5
+run=runs/$1 limit=$2 memory=$3 boundary=$4
+limit_processes "$5"
 
 refuse() {
   echo "refused $1" >&2

@@ -194,6 +194,12 @@ try_counting() {
 # As many processes as there can be at all (usage.sh).
 { cat /proc/sys/kernel/pid_max /proc/sys/kernel/threads-max 2>/dev/null || echo 32768; } | sort -n | head -n 1 >most-processes.new &&
   mv most-processes.new most-processes
+# And as many as a job may have where its site does not say: more than 256 for a processor, all of them busy, would leave
+# little to those who watch.
+usual=$(($(nproc) * 256))
+[ "$usual" -ge 1024 ] || usual=1024
+[ "$usual" -le 4096 ] || usual=4096
+echo "$usual" >usual-processes.new && mv usual-processes.new usual-processes
 if try_mounts; then echo 'ownMounts yes'; else rm -f own-mounts; fi
 
 # can_mount: rclone is there, and a mount by it works. Remembered, since trying is slow, until the machine restarts.

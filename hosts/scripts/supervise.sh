@@ -5,7 +5,7 @@
 # stdin: the launch text (shell, with secrets in it: never a file, never an argument), a line BOUNDARY, and with INPUTS=1
 # a tar of the inputs. What the run writes to stdout or stderr is kept up to OUTPUT_BYTES. COPY is a dash, or as base64
 # the name of a file in scratch that the task's output is appended to. PROCESSES is how many of them, with their threads,
-# and MEMORY_KB how much, all that runs for the run may have at one time. Answers: `started EPOCH`, `imageMissing`,
+# and MEMORY_KB how much, all that runs for the run may have at one time; 0 for what is usual here. Answers: `started EPOCH`, `imageMissing`,
 # `killed`, or `failed WHY`.
 set -u
 umask 022
@@ -18,7 +18,8 @@ umask 022
 . "${0%/*}/inputs.sh"
 
 token=$1 run=runs/$1 task=runs/$1/tasks/$2 image=$3 walltime=$4 memory=$5 grace=$6 inputs=$7 boundary=$8
-output_bytes=$9 copy=${10} most_processes=${11}
+output_bytes=$9 copy=${10}
+limit_processes "${11}"
 
 already() {
   [ -s "$task/started" ] || return 1

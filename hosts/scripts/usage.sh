@@ -2,6 +2,14 @@
 # after processes.sh, by the scripts that hold a run to its limits, which set `run`, `memory` (KiB) and `most_processes`.
 # Called every second for every task, so nothing here forks while memory is far from its limit.
 
+# limit_processes NUMBER: sets `most_processes` to that, or where it is 0 to what the machine is for (probe.sh).
+limit_processes() {
+  most_processes=$1
+  [ "$1" = 0 ] || return 0
+  most_processes=4096
+  { read -r most_processes <usual-processes; } 2>/dev/null || :
+}
+
 # launches: sets `leaders` to those of all that runs for the run.
 launches() {
   leaders=
