@@ -165,6 +165,9 @@ engine_for() {
   tag=$own_images:${image%.*}
   mkdir -p containers "$1"
   has_own_mounts
+  # Its daemon has a cgroup for each container.
+  pids=
+  [ "$program" != docker ] || pids=--pids-limit=$processes_at_all
   container_limits=${counted:+nproc=$processes_at_all:$processes_at_all}
   identity
 }
@@ -184,7 +187,7 @@ contained_by_engine() {
   launcher="exec setsid $python ${0%/*}/engine.py prominence-$own-${run#runs/}"
   # shellcheck disable=SC2086
   engine run --init --pull=never "--network=${network_file:+ns:}${network_file:-host}" --log-driver=none --cap-drop=ALL --shm-size="${memory}k" \
-    --security-opt=no-new-privileges --security-opt=label=disable $user --env=HOME=/home/user \
+    --security-opt=no-new-privileges --security-opt=label=disable $user $pids --env=HOME=/home/user \
     "--label=prominence=$own" "--volume=$PWD/$run/home:/home/user" "--volume=$PWD/$run/tmp:/tmp" \
     "--volume=$PWD/$run/var-tmp:/var/tmp" "$@"
 }

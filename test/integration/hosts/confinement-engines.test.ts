@@ -4,12 +4,14 @@ import { hinderedTransport } from './transports.ts';
 describeConfinement('podman', {
   runtime: 'singularity',
   bindsBesides: true,
+  holdsProcesses: true,
   hasMemoryInShm: true,
   open: () => hinderedTransport('podman'),
 });
 describeConfinement('docker', {
   runtime: 'singularity',
   bindsBesides: false,
+  holdsProcesses: false,
   hasMemoryInShm: true,
   open: () => hinderedTransport('docker'),
 });

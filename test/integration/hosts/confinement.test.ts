@@ -3,5 +3,17 @@ import { hinderedTransport } from './transports.ts';
 
 const open = () => hinderedTransport('apptainer');
 
-describeConfinement('apptainer', { runtime: 'singularity', bindsBesides: true, hasMemoryInShm: true, open });
-describeConfinement('udocker', { runtime: 'udocker', bindsBesides: true, hasMemoryInShm: false, open });
+describeConfinement('apptainer', {
+  runtime: 'singularity',
+  bindsBesides: true,
+  holdsProcesses: true,
+  hasMemoryInShm: true,
+  open,
+});
+describeConfinement('udocker', {
+  runtime: 'udocker',
+  bindsBesides: true,
+  holdsProcesses: true,
+  hasMemoryInShm: false,
+  open,
+});
