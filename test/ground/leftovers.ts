@@ -129,9 +129,9 @@ function sharedMemory({ account }: Place): string[] {
 /** What the service keeps: its scripts, the image cache and what that is found by, the runtimes' own folders. */
 const kept: RegExp[] = [
   /^lib\/[0-9a-f]{16}\/[a-z-]+\.(sh|py)$/,
-  /^images\/[0-9a-f]{64}\.(sif|udocker)$/,
+  /^images\/[0-9a-f]{64}\.(sif|udocker|env)$/,
   /^images\/(index|digests|sources)\/[^/]+$/,
-  /^mounting$/,
+  /^(mounting|own-mounts|most-processes)$/,
   /^network\/(lock|(own|podman)\.(state|settings|gateway))$/,
   /^udocker\/(engine|probe)\//,
 ];
