@@ -1,4 +1,4 @@
-/** Counts real starts: every task that begins calls this server once. Containers share the host's network. */
+/** Counts real starts: every task that begins calls this server once. Containers must have the machine's network (`runningStack`). */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 

@@ -16,9 +16,15 @@ export interface RunningStack {
 
 export type StackSettings = NonNullable<Parameters<typeof startStack>[0]>['settings'];
 
-export async function runningStack(settings: StackSettings = {}): Promise<RunningStack> {
+/** @param network `host`: jobs reach what a test serves on this machine */
+export async function runningStack(
+  given: StackSettings = {},
+  { network }: { network?: 'host' } = {},
+): Promise<RunningStack> {
   const home = mkdtempSync(join(tmpdir(), 'prominence-test-'));
   chmodSync(home, 0o755);
+  const site = { type: 'local' as const, name: 'local', workDirectory: join(home, 'site') };
+  const settings = network ? { ...given, sites: [{ ...site, network }] } : given;
   const stack = await startStack({ home, settings });
   const as = async (user: string, groups: string[] = []) => new Rest(stack.apiUrl, await stack.token(user, groups));
   const stop = async () => {

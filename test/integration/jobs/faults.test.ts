@@ -21,7 +21,7 @@ let effects: Effects;
 
 beforeAll(async () => {
   effects = await countEffects();
-  running = await runningStack();
+  running = await runningStack({}, { network: 'host' });
 });
 afterAll(async () => {
   await running?.stop();

@@ -13,7 +13,7 @@ let connection: Connection;
 
 beforeAll(async () => {
   effects = await countEffects();
-  running = await runningStack();
+  running = await runningStack({}, { network: 'host' });
   connection = connect(running.stack.databaseUrl, { poolSize: 2 });
 });
 afterAll(async () => {

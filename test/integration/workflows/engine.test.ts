@@ -14,7 +14,7 @@ let workflows: WorkflowRest;
 
 beforeAll(async () => {
   effects = await countEffects();
-  running = await runningStack({ execution: { killGraceSeconds: 1 } });
+  running = await runningStack({ execution: { killGraceSeconds: 1 } }, { network: 'host' });
   workflows = new WorkflowRest(running.rest);
 });
 afterAll(async () => {
