@@ -81,6 +81,7 @@ image_environment() {
 find_apptainer() {
   runtime=apptainer prefix=APPTAINERENV_
   command -v apptainer >/dev/null || runtime=singularity prefix=SINGULARITYENV_
+  [ ! -d apptainer ] || export APPTAINER_CONFIGDIR="$PWD/apptainer"
 }
 
 # restoring: sets `restoring` to a line for a shell in the container, which gives variables back their names, and becomes
@@ -105,7 +106,6 @@ restoring() {
 contained() {
   verb=$1
   shift
-  [ ! -d apptainer ] || export APPTAINER_CONFIGDIR="$PWD/apptainer"
   # What was mounted in a user's namespace, and the network of one, can only be seen and entered as that user.
   if has_own_mounts; then own=1; else own=; fi
   [ -z "$own$within" ] || set -- --userns "$@"
