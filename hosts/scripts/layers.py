@@ -6,6 +6,7 @@ it follows no link of the image. Nothing but Python's library is used.
 """
 import gzip
 import hashlib
+import os
 import shutil
 import subprocess
 import tarfile
@@ -64,6 +65,11 @@ class Tree:
     def apply(self, path):
         """Adds the layer that is the plain tar `path`, which must stay until the tree is written."""
         self.layer += 1
+        self.size = os.path.getsize(path)
+        # Some programs end a layer with its last file, and don't fill its last block.
+        if self.size % tarfile.BLOCKSIZE:
+            with open(path, "ab") as layer:
+                layer.write(bytes(-self.size % tarfile.BLOCKSIZE))
         with tarfile.open(path, "r:") as tar:
             for member in tar:
                 self.names += 1
@@ -104,6 +110,8 @@ class Tree:
         elif member.isreg():
             node = Node("file", self.layer, member)
             sparse = getattr(member, "sparse", None)
+            if not sparse and member.offset_data + member.size > self.size:
+                raise Refused("a layer of the image ends within %s" % member.name[:100])
             node.content = (path, member.offset_data, member.size, member if sparse else None)
         elif member.isfifo():
             node = Node("pipe", self.layer, member)

@@ -176,11 +176,12 @@ for engine_name in podman docker; do
   [ ! -d "$engine_name" ] || forget_strangers "$engine_name"
 done
 
-# try_mounts: an ordinary user has mount namespaces here, and can be itself again in one (bind.sh).
+# try_mounts: an ordinary user has mount namespaces here, and can be itself again in one (bind.sh). Tried on empty folders,
+# since a folder with a mount below it, as the work directory is while a job has storage, can't be mounted without that.
 try_mounts() (
-  mkdir -p trials/own-mount && boot_id || return
-  unshare --user --map-root-user --mount sh -c '{ mount -c --bind . trials/own-mount || mount -o bind . trials/own-mount; } &&
-    [ . -ef trials/own-mount ] && exec unshare --user "--map-user=$1" "--map-group=$2" true' sh "$(id -u)" "$(id -g)" >/dev/null 2>&1 ||
+  mkdir -p trials/own-mount/from trials/own-mount/to && boot_id || return
+  unshare --user --map-root-user --mount sh -c 'cd trials/own-mount/from && { mount -c --bind . ../to || mount -o bind . ../to; } &&
+    [ . -ef ../to ] && exec unshare --user "--map-user=$1" "--map-group=$2" true' sh "$(id -u)" "$(id -g)" >/dev/null 2>&1 ||
     return
   echo "$boot $(try_counting && echo counted)" >own-mounts.new && mv own-mounts.new own-mounts
 )

@@ -177,7 +177,7 @@ build() { # SOURCE
 pack() {
   [ "$form" = udocker ] || { load "$@"; return; }
   # shellcheck disable=SC2086
-  $python "${0%/*}/oci.py" "$@" "$most" "$work/layout" >&2 || fail build "$?"
+  $python -B "${0%/*}/oci.py" "$@" "$most" "$work/layout" >&2 || fail build "$?"
   rm -rf "$work/layout.parts"
   tar -cf "$work/empty.tar" -C "$work/layout" . || fail build "$?"
   install_engine "$work" && udocker_at "$work" || fail build "$?"
@@ -191,7 +191,7 @@ pack() {
 # load ..., the same with podman and docker.
 load() {
   # Whoever tidies up leaves alone what is written here.
-  $python "${0%/*}/oci.py" "$@" "$most" "$work/layout" "$own_images" >"$work/loading" || fail build "$?"
+  $python -B "${0%/*}/oci.py" "$@" "$most" "$work/layout" "$own_images" >"$work/loading" || fail build "$?"
   read -r name <"$work/loading"
   is_sum "$name" || fail build 1
   rm -rf "$work/layout.parts"

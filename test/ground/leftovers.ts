@@ -131,7 +131,7 @@ const kept: RegExp[] = [
   /^lib\/[0-9a-f]{16}\/[a-z-]+\.(sh|py)$/,
   /^images\/[0-9a-f]{64}\.(sif|udocker|env)$/,
   /^images\/(index|digests|sources)\/[^/]+$/,
-  /^(mounting|own-mounts|most-processes)$/,
+  /^(mounting|own-mounts|(most|usual)-processes)$/,
   /^network\/(lock|(own|podman)\.(state|settings|gateway))$/,
   /^udocker\/(engine|probe)\//,
 ];

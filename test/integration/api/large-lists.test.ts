@@ -33,6 +33,11 @@ beforeEach(async () => {
 /** Does not get smaller by compression. */
 const text = (bytes: number) => randomBytes(Math.ceil((bytes * 3) / 4)).toString('base64');
 
+/** No word of a command may be longer, and no value of a parameter (descriptions/launch-size.ts). */
+const longestWord = 100_000;
+const taskOf = (cmd: string) => ({ image: 'busybox', runtime: 'singularity', cmd });
+const tasksOf = (bytes: number) => Array.from({ length: bytes / longestWord }, () => taskOf(text(longestWord)));
+
 async function submit(path: string, document: unknown): Promise<number> {
   const answer = await anna.post(path, document);
   expect(answer).toMatchObject({ status: 201 });
@@ -116,7 +121,7 @@ describe('a list with a large template', () => {
 
 describe('a page', () => {
   test('ends where its documents are too many bytes, whatever they are a part of', async () => {
-    const large = { tasks: [{ image: 'busybox', runtime: 'singularity', cmd: text(700_000) }] };
+    const large = { tasks: tasksOf(700_000) };
     const several = async (number: number, document: unknown) => {
       for (let i = 0; i < number; i += 1) await submit('/jobs', document);
     };
@@ -132,7 +137,10 @@ describe('a page', () => {
       factories: [
         {
           ...{ name: 'f', type: 'zip', jobs: ['point'] },
-          parameters: [{ name: 'x', values: Array.from({ length: 10 }, () => text(900_000)) }],
+          parameters: Array.from({ length: 9 }, (_, i) => ({
+            name: `x${i}`,
+            values: Array.from({ length: 10 }, () => text(longestWord)),
+          })),
         },
       ],
     });
@@ -162,10 +170,8 @@ describe('a page', () => {
   test('of workflows does so, too', async () => {
     const ids: number[] = [];
     for (let i = 0; i < 12; i += 1) {
-      const cmd = i % 3 === 0 ? 'date' : text(1_500_000);
-      ids.push(
-        await submit('/workflows', { jobs: [named('a', { tasks: [{ image: 'b', runtime: 'singularity', cmd }] })] }),
-      );
+      const tasks = i % 3 === 0 ? [taskOf('date')] : tasksOf(1_500_000);
+      ids.push(await submit('/workflows', { jobs: [named('a', { tasks })] }));
     }
     const pages = await allPages((each) => listDetailedWorkflows(api.connection.db, { owner, scope: 'any' }, each));
     expect(pages.flat().map(({ id }) => id)).toEqual(ids);

@@ -41,7 +41,7 @@ describe('quotas', () => {
       storedBytes: { limit: 1000, used: 123 },
       uploadBytes: { limit: 500 },
       jobOutputBytes: { limit: 500 },
-      imageBytes: { limit: 100e9 },
+      imageBytes: { limit: 50e9 },
     });
   });
 

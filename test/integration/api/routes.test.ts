@@ -162,7 +162,6 @@ describe('while the database is away', () => {
       expect(answer).toMatchObject({ status: 503, json: { error: expect.stringContaining('database') } });
     }
     expect(await api.anonymous.get('/health')).toMatchObject({ status: 409, json: { errors: 'DATABASE' } });
-    expect((await anna.post('/jobs', {})).status).toBe(400);
 
     await api.postgres.start();
     await expect.poll(async () => (await api.anonymous.get('/health')).status, { timeout: 60_000 }).toBe(204);

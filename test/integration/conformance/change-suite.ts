@@ -1,7 +1,8 @@
 /** `prominence delete`, `remove` and `clone`. */
 import { expect, it } from 'vitest';
+import { newGate } from '../../ground/gates.ts';
 import { shellJob } from '../../ground/running-stack.ts';
-import { createdId, newGate, refusal, success, type Ground } from './ground.ts';
+import { createdId, refusal, success, type Ground } from './ground.ts';
 
 export function changeTests(ground: () => Ground): void {
   it('deletes a running job, once', async () => {
@@ -17,14 +18,14 @@ export function changeTests(ground: () => Ground): void {
   it('deletes nothing that ended, is another’s or never was', async () => {
     const { client, rest } = await ground().newUser('delete-own');
     const other = await ground().newUser('delete-other');
-    const gate = newGate(ground().web);
+    const gate = newGate(rest);
     const ended = await rest.submit(shellJob('true'));
     const running = await rest.submit(shellJob(gate.line));
     await rest.ended(ended);
     expect(await client.run('delete', 'job', `${ended}`)).toEqual(refusal('No such job(s)'));
     expect(await other.client.run('delete', `${running}`)).toEqual(refusal('No such job(s)'));
     expect(await client.run('delete', '123456789')).toEqual(refusal('No such job(s)'));
-    gate.open();
+    await gate.open();
     expect(await rest.ended(running)).toMatchObject({ status: 'completed' });
   });
 

@@ -2,7 +2,8 @@
 import { createHash, randomBytes } from 'node:crypto';
 import { existsSync, readdirSync } from 'node:fs';
 import { expect, it } from 'vitest';
-import { createdId, newGate, refusal, success, type Ground } from './ground.ts';
+import { newGate } from '../../ground/gates.ts';
+import { createdId, refusal, success, type Ground } from './ground.ts';
 import { tarball } from './tarball.ts';
 
 /** In single quotes, as a shell takes it. */
@@ -249,12 +250,12 @@ export function createTests(ground: () => Ground): void {
 
   it.each(['/v1', '/api/v1'])('works as well below %s', async (prefix) => {
     const { client, rest } = await ground().newUser(`create-below${prefix.replaceAll('/', '-')}`);
-    const gate = newGate(ground().web);
+    const gate = newGate(rest);
     const elsewhere = client.with({ url: `${ground().stack.apiUrl}${prefix}` });
     const id = createdId(
       await elsewhere.run('create', '--leave-in-queue', 'busybox.tar', shell(`echo on; ${gate.line}`)),
     );
-    gate.open();
+    await gate.open();
     await rest.ended(id);
     expect(await elsewhere.run('stdout', `${id}`)).toEqual(success('on\n\n'));
     expect((await elsewhere.run('list')).stdout).toMatch(new RegExp(`\\n${id} `));

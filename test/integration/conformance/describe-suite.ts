@@ -1,7 +1,8 @@
 /** `prominence describe`: the order of its keys and what they hold; `-i`, and that its text is a description again. */
 import { expect, it } from 'vitest';
+import { newGate } from '../../ground/gates.ts';
 import { shellJob } from '../../ground/running-stack.ts';
-import { createdId, newGate, refusal, success, type Ground, type User } from './ground.ts';
+import { createdId, refusal, success, type Ground, type User } from './ground.ts';
 
 const moment = /^20\d\d-\d\d-\d\d \d\d:\d\d:\d\d$/;
 const signedUrl = /^http:\/\/127\.0\.0\.1:\d+\/\S+$/;
@@ -119,7 +120,7 @@ export function describeTests(ground: () => Ground): void {
 
   it('shows a job that runs and one that was deleted', async () => {
     const user = await ground().newUser('describe-stages');
-    const gate = newGate(ground().web);
+    const gate = newGate(user.rest);
     const submitted = shellJob(gate.line, { name: '', outputFiles: ['x'], outputDirs: ['y'] });
     const id = await user.rest.submit(submitted);
     await user.rest.until(id, (job) => job.status === 'running');

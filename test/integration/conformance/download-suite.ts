@@ -1,8 +1,9 @@
 /** `prominence download`: the files and directories a job left. */
 import { readdirSync } from 'node:fs';
 import { expect, it } from 'vitest';
+import { newGate } from '../../ground/gates.ts';
 import { shellJob } from '../../ground/running-stack.ts';
-import { newGate, refusal, success, type Ground } from './ground.ts';
+import { refusal, success, type Ground } from './ground.ts';
 import { fileIn } from './tarball.ts';
 
 const begin = 'Preparing downloads...\n';
@@ -44,11 +45,11 @@ export function downloadTests(ground: () => Ground): void {
 
   it('has nothing while the job runs, or for jobs without outputs', async () => {
     const { client, rest } = await ground().newUser('download-none');
-    const gate = newGate(ground().web);
+    const gate = newGate(rest);
     const running = await rest.submit(shellJob(gate.line, { outputFiles: ['x'] }));
     const without = await rest.submit(shellJob('true'));
     expect(await client.run('download', `${running}`)).toEqual(success(progress(0)));
-    gate.open();
+    await gate.open();
     await Promise.all([rest.ended(running), rest.ended(without)]);
     expect(await client.run('download', `${without}`)).toEqual(success(progress(0)));
     const missing = refusal('No such job');

@@ -1,4 +1,4 @@
-/** What the conformance tests share: one stack, users who each have the upstream client and an image, and gates. */
+/** What the conformance tests share: one stack, users who each have the upstream client and an image. */
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -99,24 +99,6 @@ export function createdId(result: ClientResult): number {
   const id = Number(/^Job created with id (\d+)\n$/.exec(result.stdout)?.[1]);
   expect(result).toEqual(success(`Job created with id ${id}\n`));
   return id;
-}
-
-/** Something a job waits for until the test lets it go on. */
-export interface Gate {
-  /** A shell line that ends when the gate is open, or in the end without: containers outlive a test that failed. */
-  line: string;
-  open(): void;
-}
-
-let gates = 0;
-
-export function newGate(web: FileServer): Gate {
-  gates += 1;
-  const name = `gate-${gates}`;
-  return {
-    line: `n=0; until wget -q -O /dev/null ${plainUrl(web, name)} 2>/dev/null || [ $n = 1200 ]; do n=$((n+1)); sleep 0.1; done`,
-    open: () => void web.files.set(name, Buffer.from('open')),
-  };
 }
 
 /** Without the signature that URLs of stores have. */

@@ -1,7 +1,8 @@
 /** `prominence list`: which jobs it shows, and its table to the letter. */
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { newGate } from '../../ground/gates.ts';
 import { shellJob } from '../../ground/running-stack.ts';
-import { newGate, refusal, siteCpus, success, type Ground, type User } from './ground.ts';
+import { refusal, siteCpus, success, type Ground, type User } from './ground.ts';
 
 /** Words after `list`, and the jobs to be shown, by their keys in `Jobs`. */
 const lists: [words: string, jobs: string][] = [
@@ -71,7 +72,7 @@ interface Jobs {
   clear(): Promise<void>;
 }
 
-async function fillTheMachine({ newUser, web }: Ground): Promise<Jobs> {
+async function fillTheMachine({ newUser }: Ground): Promise<Jobs> {
   const user = await newUser('list-many');
   const { rest } = user;
   const submit = (cmd: string, more: Record<string, unknown> = {}, image = 'busybox.tar') =>
@@ -83,7 +84,7 @@ async function fillTheMachine({ newUser, web }: Ground): Promise<Jobs> {
   const failed = await submit('', { name: 'failed', outputFiles: ['nowhere'] });
   for (const id of [done, kept, failed]) await rest.ended(id);
 
-  const wait = `/bin/sh -c '${newGate(web).line}'`;
+  const wait = `/bin/sh -c '${newGate(rest).line}'`;
   const resources = { nodes: 1, cpus: siteCpus, memory: 1, disk: 1 };
   const running = await submit(wait, { name: 'a/running', resources });
   await rest.until(running, (job) => job.status === 'running');

@@ -1,8 +1,9 @@
 /** `prominence stdout` and `stderr`, at the end of a job and while it goes on. */
 import { expect, it } from 'vitest';
 import { eventually } from '../../ground/rest.ts';
+import { newGate } from '../../ground/gates.ts';
 import { shellJob } from '../../ground/running-stack.ts';
-import { newGate, refusal, success, type Ground } from './ground.ts';
+import { refusal, success, type Ground } from './ground.ts';
 
 export function outputTests(ground: () => Ground): void {
   it('is printed as it was, and a line end after it', async () => {
@@ -19,31 +20,31 @@ export function outputTests(ground: () => Ground): void {
 
   it('is whole once a character is, and shows bytes that are none', async () => {
     const { client, rest } = await ground().newUser('output-split');
-    const gate = newGate(ground().web);
+    const gate = newGate(rest);
     const id = await rest.submit(shellJob(`printf "\\303"; ${gate.line}; printf "\\251\\n\\000\\377|\\r\\n"`));
     await eventually(
       async () => ((await client.run('stdout', `${id}`)).stdout === '\ufffd\n' ? true : undefined),
       () => 'half of a character never came',
     );
-    gate.open();
+    await gate.open();
     await rest.ended(id);
     expect(await client.run('stdout', `${id}`)).toEqual(success('é\n\0\ufffd|\r\n\n'));
   });
 
   it('is empty before the job has written any', async () => {
     const { client, rest } = await ground().newUser('output-none');
-    const gate = newGate(ground().web);
+    const gate = newGate(rest);
     const id = await rest.submit(shellJob(gate.line));
     expect(await client.run('stdout', `${id}`)).toEqual(success('\n'));
     expect(await client.run('stderr', `${id}`)).toEqual(success('\n'));
-    gate.open();
+    await gate.open();
     await rest.ended(id);
   });
 
   for (const stream of ['stdout', 'stderr'] as const) {
     it(`is followed with ${stream} -t until the job ends`, async () => {
       const { client, rest } = await ground().newUser(`output-tail-${stream}`);
-      const [start, second, end] = [newGate(ground().web), newGate(ground().web), newGate(ground().web)];
+      const [start, second, end] = [newGate(rest), newGate(rest), newGate(rest)];
       const say = (word: string) => (stream === 'stdout' ? `echo ${word}` : `echo ${word} >&2`);
       const line = [start.line, say('one'), second.line, say('two'), end.line].join('; ');
       const id = await rest.submit(shellJob(line));
@@ -53,13 +54,13 @@ export function outputTests(ground: () => Ground): void {
           () => Promise.resolve(tail.stdout() === text ? true : undefined),
           () => `the tail shows ${JSON.stringify(tail.stdout())}, not ${JSON.stringify(text)}`,
         );
-      start.open();
+      await start.open();
       await shows('one\n');
       // What is shown while the job goes on is there without -t too.
       expect(await client.run(stream, `${id}`)).toEqual(success('one\n\n'));
-      second.open();
+      await second.open();
       await shows('one\ntwo\n');
-      end.open();
+      await end.open();
       expect(await tail.ended).toEqual(success('one\ntwo\n'));
     });
   }

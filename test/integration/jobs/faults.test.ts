@@ -94,6 +94,9 @@ describe('kill -9 of everything', () => {
   it('and a new start finds all jobs; those that run go on', async () => {
     const home = mkdtempSync(join(tmpdir(), 'prominence-test-'));
     chmodSync(home, 0o755);
+    const sites = [{ type: 'local', name: 'local', workDirectory: join(home, 'site'), network: 'host' }];
+    const storage = { kind: 'local', directory: join(home, 'objects') };
+    writeFileSync(join(home, 'prominence.yaml'), JSON.stringify({ sites, storage }), { mode: 0o600 });
     const env = {
       ...process.env,
       PROMINENCE_HOME: home,

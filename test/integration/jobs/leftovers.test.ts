@@ -14,6 +14,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { findApptainer } from '../../../scripts/components/apptainer.ts';
 import { thisMachine } from '../../../scripts/machine.ts';
 import { startCuttingRegistry, type CuttingRegistry } from '../../ground/cutting-registry.ts';
+import { newGate } from '../../ground/gates.ts';
 import { startHoldingProxy, type HoldingProxy } from '../../ground/holding-proxy.ts';
 import { buildBusybox, buildSifWithApp, variantOf } from '../../ground/images.ts';
 import { makeJobAccount, type JobAccount } from '../../ground/job-account.ts';
@@ -24,7 +25,6 @@ import { eventually, type DescribedJob, type Rest } from '../../ground/rest.ts';
 import { runningStack, shellJob, shellTask, type RunningStack } from '../../ground/running-stack.ts';
 import { startS3, type S3Server } from '../../ground/s3.ts';
 import { startWebdav, type WebdavServer } from '../../ground/webdav.ts';
-import { startFileServer, type FileServer } from '../hosts/file-server.ts';
 import { tarball } from '../conformance/tarball.ts';
 
 const secrets = {
@@ -54,7 +54,6 @@ interface Ground {
 let ground: Ground;
 let account: JobAccount;
 let folder: string;
-let gates: FileServer;
 /** Begun first, for no walltime is shorter than a minute. */
 let walltimeJobs: number[];
 
@@ -95,7 +94,6 @@ describe.runIf(getuid?.() === 0)('after any job', () => {
     chmodSync(folder, 0o755);
     mkdirSync(small);
     execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=40m,mode=755', 'tmpfs', small]);
-    gates = await startFileServer('127.0.0.1');
     ground = await prepare();
     const { rest, registry } = ground;
     const busybox = await buildBusybox();
@@ -120,7 +118,6 @@ describe.runIf(getuid?.() === 0)('after any job', () => {
     await ground?.store.close();
     await ground?.s3.stop();
     await ground?.webdav.stop();
-    await gates?.close();
     execFileSync('umount', ['-l', small]);
     rmSync(small, { recursive: true, force: true });
     rmSync(folder, { recursive: true, force: true });
@@ -154,11 +151,6 @@ describe.runIf(getuid?.() === 0)('after any job', () => {
 
   it('nothing of it is left on its machine', () => expectNothingLeft(ground.place));
 });
-
-/** A shell line that ends when the test opens that gate. */
-const untilOpen = (gate: string) =>
-  `until wget -q -O /dev/null ${gates.url(gate).replace(/\?.*/, '')} 2>/dev/null; do sleep 0.2; done`;
-const open = (gate: string) => void gates.files.set(gate, Buffer.from('open'));
 
 const residentBytes = (child: { pid: number | undefined } | undefined): number =>
   1024 * Number(/^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${child?.pid}/status`, 'utf8'))?.[1]);
@@ -284,13 +276,14 @@ const kinds: Record<string, (ground: Ground) => Promise<void>> = {
     expect(readFileSync(join(webdav.folder, 'result'), 'utf8')).toBe('kept\n');
 
     const vanishing = await startWebdav();
+    const vanished = newGate(rest);
     try {
       const lost = await rest.submit(
-        mounting(vanishing, `exec 3>/data/lost; echo up; ${untilOpen('vanished')}; echo x >&3`),
+        mounting(vanishing, `exec 3>/data/lost; echo up; ${vanished.line}; echo x >&3`),
       );
       await says(rest, lost, 'up');
       await vanishing.kill();
-      open('vanished');
+      await vanished.open();
       expect(await rest.ended(lost, 150)).toMatchObject({
         status: 'failed',
         statusReason: 'Unable to stageout output to object storage',
@@ -414,10 +407,11 @@ const kinds: Record<string, (ground: Ground) => Promise<void>> = {
   },
 
   async 'a supervisor that was killed'(on) {
-    const id = await on.rest.submit(job(`${daemons}; echo up; ${untilOpen('supervised')}; echo again > out`));
+    const supervised = newGate(on.rest);
+    const id = await on.rest.submit(job(`${daemons}; echo up; ${supervised.line}; echo again > out`));
     await says(on.rest, id, 'up');
     killSupervisor(on, id);
-    open('supervised');
+    await supervised.open();
     expect(await on.rest.ended(id, 120)).toMatchObject({
       status: 'completed',
       execution: {
@@ -486,7 +480,8 @@ const disruptions: Record<string, (ground: Ground) => Promise<void>> = {
     const output = 'worker-output';
     const delivering = await rest.submit(job(`${daemons}; echo whole > ${output}`, { outputFiles: [output] }));
     const unwanted = await rest.submit(job('echo x > worker-deleted', { outputFiles: ['worker-deleted'] }));
-    const busy = await rest.submit(job(`${daemons}; echo up; ${untilOpen('worker')}; echo down`));
+    const killed = newGate(rest);
+    const busy = await rest.submit(job(`${daemons}; echo up; ${killed.line}; echo down`));
     await Promise.all([
       store.held(/\/worker\.txt\?/),
       store.held(/\/worker-output\?/),
@@ -503,7 +498,7 @@ const disruptions: Record<string, (ground: Ground) => Promise<void>> = {
     process.kill(running.stack.children.worker!.pid!, 'SIGKILL');
     // What is held stays so: only what asks anew gets an answer, and one output is never let through.
     for (const release of letGo) release();
-    open('worker');
+    await killed.open();
     for (const id of [pulling, staging, delivering, busy]) {
       expect(await rest.ended(id, 120)).toMatchObject({ status: 'completed', execution: { tasks: [{ exitCode: 0 }] } });
     }

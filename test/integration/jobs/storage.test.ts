@@ -168,7 +168,8 @@ describe('a job with storage', () => {
     const id = await rest.submit(shellJob(line, { storage: webdav(own) }));
     await said(id, 'begun');
     await own.stop();
-    await rest.request('POST', `/jobs/${id}/exec`, { command: ['touch', 'go'] });
+    const touched = await rest.request('POST', `/jobs/${id}/exec`, { command: ['touch', 'go'] });
+    expect(await touched.text()).toBe('');
     expect(await rest.ended(id, 120)).toMatchObject({
       status: 'failed',
       statusReason: 'Unable to stageout output to object storage',

@@ -65,7 +65,9 @@ describe('a factory of more than a shard', () => {
     const ended = await workflows.ended(id, 240);
     console.log(`deleted after ${((Date.now() - deleting) / 1000).toFixed(1)} s`);
     expect(ended).toMatchObject({ status: 'deleted', progress: { total: number, queued: 0, waiting: 0 } });
-    expect(ended.progress.done + ended.progress.failed).toBe(number);
+    const { done, failed, deleted = 0 } = ended.progress;
+    expect(done + failed + deleted).toBe(number);
+    expect(deleted).toBeGreaterThan(number / 2);
     const states = new Set((await workflows.jobs(id)).map(({ status }) => status));
     expect(states).toEqual(new Set(['completed', 'deleted']));
   }, 400_000);
