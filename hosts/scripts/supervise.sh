@@ -5,8 +5,8 @@
 # stdin: the launch text (shell, with secrets in it: never a file, never an argument), a line BOUNDARY, and with INPUTS=1
 # a tar of the inputs. What the run writes to stdout or stderr is kept up to OUTPUT_BYTES. COPY is a dash, or as base64
 # the name of a file in scratch that the task's output is appended to. PROCESSES is how many of them, with their threads,
-# and MEMORY_KB how much, all that runs for the run may have at one time; 0 for what is usual here. Answers: `started EPOCH`, `imageMissing`,
-# `killed`, or `failed WHY`.
+# and MEMORY_KB how much, all that runs for the run may have at one time; 0 for what is usual here.
+# Answers: `started EPOCH`, `imageMissing`, `killed`, or `failed WHY`.
 set -u
 umask 022
 . "${0%/*}/processes.sh"

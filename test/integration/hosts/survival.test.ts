@@ -55,7 +55,7 @@ it('lets a task go on and be found when the process that started it is killed', 
 
 it('runs a task that it claimed though nobody reads its answer any more', async () => {
   const run = newRun();
-  const arguments_ = `${runToken(run)} 0 ${image.fileSha256}.sif 60 1000000 1 0 '#end' 1000000 -`;
+  const arguments_ = `${runToken(run)} 0 ${image.fileSha256}.sif 60 1000000 1 0 '#end' 1000000 - 0`;
   const text = `printf 'contained exec "$PWD/$run/$image" sh -c "echo ran; yes | head -n 1"\n#end\n'`;
   await transport.shell(`{ sleep 0.5; ${text}; } | setsid sh lib/*/supervise.sh ${arguments_} | :`);
   const watch = await transport.machine.watch(deployment);

@@ -278,9 +278,7 @@ const kinds: Record<string, (ground: Ground) => Promise<void>> = {
     const vanishing = await startWebdav();
     const vanished = newGate(rest);
     try {
-      const lost = await rest.submit(
-        mounting(vanishing, `exec 3>/data/lost; echo up; ${vanished.line}; echo x >&3`),
-      );
+      const lost = await rest.submit(mounting(vanishing, `exec 3>/data/lost; echo up; ${vanished.line}; echo x >&3`));
       await says(rest, lost, 'up');
       await vanishing.kill();
       await vanished.open();
