@@ -1,7 +1,7 @@
 /**
  * What one owner may have and do, so that nobody takes the place of others. A submit stays one statement: what an owner has
- * is read at most twice a second, and what this process admitted since is added to it. So one process never admits more
- * than there is, and several together no more than they do in that time.
+ * is read at most twice a second, or when somebody would be refused, and what this process admitted since is added to it.
+ * So one process never admits more than there is, and several together no more than they do in that time.
  */
 import { gigabyte, type Config } from '../config/config.ts';
 import type { Database } from '../db/connection.ts';
@@ -95,26 +95,14 @@ export function quotaKeeper(db: Database, quotas: Quotas): QuotaKeeper {
 
   return {
     async submitting(owner, jobs, store) {
-      const seen = current(owner);
-      const usage = await seen.usage;
-      const recent = recentOf(owner, usage);
-      if (recent + 1 > quotas.submitsPerMinute) {
-        throw new ApiError(
-          429,
-          `You have submitted ${Math.floor(recent)} times in the last minute, and may ${quotas.submitsPerMinute} times: ` +
-            'wait a little, or submit many jobs as one workflow',
-          { headers: { 'Retry-After': '10' } },
-        );
+      let seen = current(owner);
+      let refusal = refusalOf(owner, jobs, { usage: await seen.usage, admitted: seen.jobs });
+      // Much may have ended meanwhile: nobody is refused for what was long ago.
+      if (refusal && Date.now() - seen.readAt > seen.forMs / 5) {
+        seen = read(owner);
+        refusal = refusalOf(owner, jobs, { usage: await seen.usage, admitted: seen.jobs });
       }
-      const unfinished = usage.unfinishedJobs + seen.jobs;
-      if (unfinished + jobs > quotas.unfinishedJobs) {
-        throw new ApiError(
-          403,
-          `You have ${unfinished} jobs that have not ended, and may have ${quotas.unfinishedJobs}: with ` +
-            `${jobs === 1 ? 'this one' : `these ${jobs}`} they would be more. Wait for some to end, or delete some`,
-        );
-      }
-      refuseFull(usage);
+      if (refusal) throw refusal;
       seen.jobs += jobs;
       add(underWay, owner, jobs);
       add(untold, owner, 1);
@@ -129,7 +117,8 @@ export function quotaKeeper(db: Database, quotas: Quotas): QuotaKeeper {
       }
     },
     async refuseFull(owner) {
-      refuseFull(await current(owner).usage);
+      const refusal = fullness(await current(owner).usage);
+      if (refusal) throw refusal;
     },
     async show(owner) {
       const seen = current(owner);
@@ -145,10 +134,35 @@ export function quotaKeeper(db: Database, quotas: Quotas): QuotaKeeper {
     },
   };
 
-  function refuseFull({ storedBytes }: Usage): void {
+  function refusalOf(
+    owner: string,
+    jobs: number,
+    { usage, admitted }: { usage: Usage; admitted: number },
+  ): ApiError | undefined {
+    const recent = recentOf(owner, usage);
+    if (recent + 1 > quotas.submitsPerMinute) {
+      return new ApiError(
+        429,
+        `You have submitted ${Math.floor(recent)} times in the last minute, and may ${quotas.submitsPerMinute} times: ` +
+          'wait a little, or submit many jobs as one workflow',
+        { headers: { 'Retry-After': '10' } },
+      );
+    }
+    const unfinished = usage.unfinishedJobs + admitted;
+    if (unfinished + jobs > quotas.unfinishedJobs) {
+      return new ApiError(
+        403,
+        `You have ${unfinished} jobs that have not ended, and may have ${quotas.unfinishedJobs}: with ` +
+          `${jobs === 1 ? 'this one' : `these ${jobs}`} they would be more. Wait for some to end, or delete some`,
+      );
+    }
+    return fullness(usage);
+  }
+
+  function fullness({ storedBytes }: Usage): ApiError | undefined {
     const most = quotas.storedGb * gigabyte;
-    if (storedBytes < most) return;
-    throw new ApiError(
+    if (storedBytes < most) return undefined;
+    return new ApiError(
       403,
       `Your uploads, outputs and snapshots have ${storedBytes} bytes, and may have ${most}: delete uploads, or wait until ` +
         'old jobs go with their outputs',

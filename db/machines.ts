@@ -144,10 +144,17 @@ export async function forgetImage(db: Database, machineId: number, imageKey: str
     .where(and(eq(machineImages.machineId, machineId), eq(machineImages.imageKey, imageKey)));
 }
 
+export interface ReadyMachine {
+  site: string;
+  region: string | null;
+  capacity: Capacity;
+  free: Capacity;
+  network?: NetworkFact;
+  confinement?: NonNullable<MachineFacts['confinement']>;
+}
+
 /** Most free CPUs first. */
-export async function readyMachines(
-  db: Database,
-): Promise<{ site: string; region: string | null; capacity: Capacity; free: Capacity; network?: NetworkFact }[]> {
+export async function readyMachines(db: Database): Promise<ReadyMachine[]> {
   const rows = await db
     .select()
     .from(machines)
@@ -161,6 +168,7 @@ export async function readyMachines(
       capacity: { cpus: row.cpus, memory: row.memory, disk: row.disk },
       free: { cpus: row.freeCpus, memory: row.freeMemory, disk: row.freeDisk },
       ...(network ? { network } : {}),
+      ...(row.facts?.confinement ? { confinement: row.facts.confinement } : {}),
     };
   });
 }

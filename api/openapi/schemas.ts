@@ -508,6 +508,13 @@ const named = {
             "the machine's own network with its loopback",
         },
         'networkReason?': { ...text, description: 'Why it is not isolated where the site did not ask for that' },
+        'confinement?': object({
+          ownMounts: {
+            ...flag,
+            description: 'Folders of a job can be bound into a container while others of the job run',
+          },
+          udockerNamespaces: { ...flag, description: 'A udocker job sees no files and processes there but its own' },
+        }),
       }),
     ),
   }),

@@ -11,13 +11,14 @@ export function resourceRoutes(app: App, guards: MiddlewareHandler<Env>[], { db 
     docs: { GET: resourcesOperation },
     GET: async (c) => {
       const machines = await readyMachines(db);
-      const existing = machines.map(({ site, region, capacity, free, network }) => ({
+      const existing = machines.map(({ site, region, capacity, free, network, confinement }) => ({
         capacity: inGigabytes(capacity),
         free: inGigabytes(free),
         site,
         ...(region === null ? {} : { region }),
         ...(network ? { network: network.mode } : {}),
         ...(network?.reason === undefined ? {} : { networkReason: network.reason }),
+        ...(confinement === undefined ? {} : { confinement }),
       }));
       return c.json({ existing });
     },

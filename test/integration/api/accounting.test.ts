@@ -113,6 +113,10 @@ describe('resources', () => {
     await machine('small', 'ready', 4, 1);
     await machine('owes', 'ready', 4, -2);
     await machine('large', 'ready', 16, 9);
+    const confinement = { ownMounts: true, udockerNamespaces: false };
+    const networks = { singularity: { mode: 'host', reason: 'pasta is not installed' } };
+    await api.connection.sql`
+      update machines set facts = ${JSON.stringify({ confinement, networks })}::json where name = 'large'`;
     for (const state of ['starting', 'unreachable', 'lost', 'removed']) await machine(state, state, 32, 32);
     const { json } = await anna.get('/resources');
     const entry = (cpus: number, free: number) => ({
@@ -121,6 +125,7 @@ describe('resources', () => {
       site: 'site-a',
       region: 'north',
     });
-    expect(json).toEqual({ existing: [entry(16, 9), entry(4, 1), entry(4, 0)] });
+    const large = { ...entry(16, 9), network: 'host', networkReason: 'pasta is not installed', confinement };
+    expect(json).toEqual({ existing: [large, entry(4, 1), entry(4, 0)] });
   });
 });

@@ -1,5 +1,8 @@
 /** What a job can say about its tasks beyond a command, on the whole stack. */
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
@@ -55,6 +58,49 @@ describe('stdout of a task', () => {
   it('is refused outside of scratch', async () => {
     const tasks = [shellTask('true', { stdout: '../elsewhere' })];
     await expect(rest.submit(shellJob('', { tasks }))).rejects.toThrow('400: stdout of a task must be a file');
+  });
+});
+
+describe('a task with mounts, a network of its own and variables that shells drop', () => {
+  const env = { IFS: ':', key: 'a "b" $c', UID: '7', PROMPT_COMMAND: '`date`', PLAIN: 'x  y' };
+  const lines = Object.entries(env).map(([name, value]) => `${name}=${value}`);
+
+  it.each(['singularity', 'udocker'])('has all of it with %s, as a command beside it does', async (runtime) => {
+    const server = createServer((_, response) => response.end('reached')).listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    try {
+      await rest.upload('data.txt', Buffer.from('given\n'));
+      await rest.request('POST', '/kv/lab', 'told');
+      const asked = 'wget -q -O - --header "Authorization: Bearer $PROMINENCE_TOKEN" $PROMINENCE_URL/kv/lab; echo';
+      const closed = `wget -q -T 20 -O - http://127.0.0.1:${port} 2>/dev/null || echo closed`;
+      const line = `cat data.txt; echo made > /results/made.txt; ${asked}; ${closed}; while [ ! -e go ]; do sleep 0.1; done`;
+      const id = await rest.submit(
+        shellJob('', {
+          artifacts: [{ url: 'data.txt', mountpoint: 'results:/results' }],
+          tasks: [{ ...shellTask('', { runtime, env }), cmd: 'env' }, shellTask(line, { runtime, env })],
+          outputFiles: ['results/made.txt'],
+        }),
+      );
+      const said = await eventually(
+        async () => ((await rest.output(id)).endsWith('closed\n') ? rest.output(id) : undefined),
+        () => 'the task did not get there',
+      );
+      expect(said.split('\n')).toEqual(expect.arrayContaining(lines));
+      expect(said).toMatch(/\ngiven\n"told"\nclosed\n$/);
+      const command = async (...words: string[]) => {
+        const answer = await rest.request('POST', `/jobs/${id}/exec`, { command: words });
+        return answer.text();
+      };
+      expect((await command('env')).split('\n')).toEqual(expect.arrayContaining(lines));
+      expect(await command('cat', '/results/made.txt')).toBe('made\n');
+      await command('touch', 'go');
+      const job = await rest.ended(id);
+      expect(job).toMatchObject({ status: 'completed', execution: { tasks: [{ exitCode: 0 }, { exitCode: 0 }] } });
+      expect(await fetched(job.outputFiles![0]!.url)).toBe('made\n');
+    } finally {
+      server.close();
+    }
   });
 });
 
