@@ -55,7 +55,7 @@ async function plainLoop(
   const script = `
     cd -P -- "$1" || exit
     run=floor/$2 image=image.sif turn=0 turns=$3
-    mkdir -p "$run/home" "$run/tmp"
+    mkdir -p "$run/home" "$run/tmp" "$run/var-tmp"
     ln -f images/*.sif "$run/$image" || exit
     newline='
 '
@@ -73,11 +73,11 @@ function thisHost(): Host {
   return createLocalHost({ account: jobAccount, binDirectories: found ? [join(found.path, '..')] : [] });
 }
 
-/** The scripts' own text, so that the floor can't have other options than the jobs. */
+/** The scripts' own text, so that the floor has the jobs' options, but for what keeps the jobs apart. */
 function containerFunctions(): string {
   const text = readFileSync(new URL('../../hosts/scripts/container.sh', import.meta.url), 'utf8');
-  // Of a plain busybox nothing is to be put right.
-  return `${text}\nimage_environment() { options=; }`;
+  // Of a plain busybox nothing is to be put right, and beside it nobody is to be kept out.
+  return `${text}\nimage_environment() { options=; }\nhas_own_mounts() { false; }\nwithin= name_servers= niceness=0`;
 }
 
 const plainLaunch = {

@@ -5,13 +5,14 @@
  */
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 import { childrenOf, readTimes } from './cpu.ts';
 
 export interface Reaper {
   /** Milliseconds of CPU of all orphans that ended. */
   waitedFor(): number;
-  /** Resolves when nothing orphaned runs any more. @throws after the time */
+  /** Resolves when nothing orphaned runs any more but the gateway of jobs' networks, which serves them all. @throws after the time */
   isEmpty(seconds: number): Promise<void>;
 }
 
@@ -21,7 +22,7 @@ const underReaper = '--under-reaper';
 export function ownReaper(args: string[]): Reaper | undefined {
   if (!args.includes(underReaper)) return undefined;
   const pid = process.ppid;
-  const orphans = () => childrenOf(pid).filter((child) => child !== process.pid);
+  const orphans = () => childrenOf(pid).filter((child) => child !== process.pid && !isGateway(child));
   return {
     waitedFor: () => readTimes(pid)?.waitedFor ?? 0,
     async isEmpty(seconds) {
@@ -32,6 +33,15 @@ export function ownReaper(args: string[]): Reaper | undefined {
       }
     },
   };
+}
+
+function isGateway(pid: number): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('/gateway.sh');
+  } catch {
+    // It ended meanwhile.
+    return false;
+  }
 }
 
 /** Numbers of the prctl call; PR_SET_CHILD_SUBREAPER is 36. */
