@@ -1,7 +1,7 @@
 /**
  * What one owner may have and do, so that nobody takes the place of others. A submit stays one statement: what an owner has
- * is read at most twice a second, or when somebody would be refused, and what this process admitted since is added to it.
- * So one process never admits more than there is, and several together no more than they do in that time.
+ * is read at most twice a second, some more often where somebody would be refused, and what this process admitted since is
+ * added to it. So one process never admits more than there is, and several together no more than they do in that time.
  */
 import { gigabyte, type Config } from '../config/config.ts';
 import type { Database } from '../db/connection.ts';
@@ -38,6 +38,8 @@ interface Seen {
 const shortestMs = 500;
 /** So that reading costs a small part of the time, whatever an owner has. */
 const timesItsOwn = 50;
+/** Of that time: as long are submits refused by it. */
+const refusesForPart = 5;
 const mostOwners = 10_000;
 const tellAfterMs = 300;
 
@@ -97,20 +99,22 @@ export function quotaKeeper(db: Database, quotas: Quotas): QuotaKeeper {
     async submitting(owner, jobs, store) {
       let seen = current(owner);
       let refusal = refusalOf(owner, jobs, { usage: await seen.usage, admitted: seen.jobs });
-      // Much may have ended meanwhile: nobody is refused for what was long ago.
-      if (refusal && Date.now() - seen.readAt > seen.forMs / 5) {
-        seen = read(owner);
+      // Much may have ended meanwhile: nobody is refused for what was long ago. What another read since serves as well.
+      if (refusal && Date.now() - seen.readAt > seen.forMs / refusesForPart) {
+        seen = owners.get(owner) === seen ? read(owner) : current(owner);
         refusal = refusalOf(owner, jobs, { usage: await seen.usage, admitted: seen.jobs });
       }
       if (refusal) throw refusal;
-      seen.jobs += jobs;
+      // Nothing is awaited since it was judged. What was read meanwhile does not have these jobs either.
+      const counting = new Set([seen, owners.get(owner) ?? seen]);
+      for (const each of counting) each.jobs += jobs;
       add(underWay, owner, jobs);
       add(untold, owner, 1);
       tellLater();
       try {
         return await store();
       } catch (error) {
-        seen.jobs -= jobs;
+        for (const each of counting) each.jobs -= jobs;
         throw error;
       } finally {
         add(underWay, owner, -jobs);

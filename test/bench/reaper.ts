@@ -7,12 +7,12 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
-import { childrenOf, readTimes } from './cpu.ts';
+import { childrenOf, readTimes, treeOf } from './cpu.ts';
 
 export interface Reaper {
-  /** Milliseconds of CPU of all orphans that ended. */
+  /** Milliseconds of CPU of all orphans that ended, and of the gateway of jobs' networks, which goes on. */
   waitedFor(): number;
-  /** Resolves when nothing orphaned runs any more but the gateway of jobs' networks, which serves them all. @throws after the time */
+  /** Resolves when nothing orphaned runs any more but that gateway. @throws after the time */
   isEmpty(seconds: number): Promise<void>;
 }
 
@@ -24,7 +24,10 @@ export function ownReaper(args: string[]): Reaper | undefined {
   const pid = process.ppid;
   const orphans = () => childrenOf(pid).filter((child) => child !== process.pid && !isGateway(child));
   return {
-    waitedFor: () => readTimes(pid)?.waitedFor ?? 0,
+    waitedFor: () =>
+      childrenOf(pid)
+        .filter(isGateway)
+        .reduce((sum, gateway) => sum + treeOf(gateway), readTimes(pid)?.waitedFor ?? 0),
     async isEmpty(seconds) {
       const end = Date.now() + seconds * 1000;
       while (orphans().length > 0) {

@@ -1,6 +1,7 @@
 /** What one owner may have and do: shown in one route, refused with the numbers, and never much more than it says. */
 import { ReadableStream } from 'node:stream/web';
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
+import { quotaKeeper } from '../../../api/quotas.ts';
 import { publishOutputs } from '../../../db/execution.ts';
 import { announcePut, recordObject } from '../../../db/quotas.ts';
 import { settlePuts } from '../../../scheduler/settle-puts.ts';
@@ -56,6 +57,38 @@ describe('quotas', () => {
     await expect.poll(async () => (await anna.put(`/jobs/${id}/clone`)).status, { timeout: 3000 }).toBe(201);
     // Another owner has a limit of its own.
     await createJob(await api.as(`bob${counter}`));
+  });
+
+  test('of unfinished jobs refuse nobody for what ended meanwhile, and admit no more than there is room for', async () => {
+    vi.useFakeTimers({ toFake: ['Date'] });
+    try {
+      const limits = {
+        unfinishedJobs: 20,
+        submitsPerMinute: 1000,
+        storedGb: 1,
+        uploadGb: 1,
+        jobOutputGb: 1,
+        imageGb: 1,
+      };
+      const keeper = quotaKeeper(api.connection.db, limits);
+      const ids: number[] = [];
+      for (let i = 0; i < 18; i += 1) ids.push(await createJob(anna));
+      expect((await keeper.show(owner))['unfinishedJobs']).toEqual({ limit: 20, used: 18 });
+      for (const id of ids.slice(0, 5)) await finish(api.connection, id);
+      // What was read counts for half a second, and the clock stands but for this.
+      vi.setSystemTime(Date.now() + 200);
+      let admitted = 0;
+      let refused = 0;
+      for (let i = 0; i < 11; i += 1) {
+        // Admitted, and not in the database as long as the test goes on.
+        const storing = () => new Promise<never>(() => void (admitted += 1));
+        keeper.submitting(owner, 1, storing).catch(() => (refused += 1));
+      }
+      await vi.waitFor(() => expect(admitted + refused).toBe(11), { timeout: 20_000 });
+      expect(admitted).toBe(7);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   test('of unfinished jobs count all jobs of a workflow, and no idempotent repeat', async () => {

@@ -162,6 +162,8 @@ describe('while the database is away', () => {
       expect(answer).toMatchObject({ status: 503, json: { error: expect.stringContaining('database') } });
     }
     expect(await api.anonymous.get('/health')).toMatchObject({ status: 409, json: { errors: 'DATABASE' } });
+    // A description that is wrong is so without a database, but who may submit one at all is in it; that is remembered a second.
+    await expect.poll(async () => (await anna.post('/jobs', {})).status, { timeout: 10_000 }).toBe(503);
 
     await api.postgres.start();
     await expect.poll(async () => (await api.anonymous.get('/health')).status, { timeout: 60_000 }).toBe(204);

@@ -128,6 +128,14 @@ export function describeImageContent(name: string, runtime: ContainerRuntime, op
       expect(await says(archive(await dockerArchive([made])), look)).toBe(expected);
     });
 
+    it('runs a layer that ends with its last file, its last block not filled, and none that ends within it', async () => {
+      const header = 512;
+      const { tar } = await layer([file('data/last', 'L'.repeat(700))]);
+      const ending = (bytes: number) => dockerArchive([image([base, packed(tar.subarray(0, header + bytes), 'gzip')])]);
+      expect(await says(archive(await ending(700)), 'wc -c < /data/last')).toBe('700\n');
+      await expect(pull(archive(await ending(600)))).rejects.toThrow();
+    });
+
     it('runs the same of a docker archive, packed or not, an OCI layout in a tar, and a registry', async () => {
       const made = await layered(first, [file('data/d/.wh.a', '')]);
       const { pinned, tagged } = registry.put('same/image', registryContent(made));

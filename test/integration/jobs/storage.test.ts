@@ -155,6 +155,9 @@ describe('a job with storage', () => {
     );
     writeFileSync(join(server.folder, 'on'), '');
     await said(id, 'further');
+    // The new worker looked at the machine while the storage was mounted there.
+    const seen = await rest.request('POST', `/jobs/${id}/exec`, { command: ['cat', '/data/second.txt'] });
+    expect(await seen.text()).toBe('second\n');
     expect(mountsBelow()).toEqual([before]);
     await rest.request('DELETE', `/jobs/${id}`);
     expect(await rest.ended(id, 120)).toMatchObject({ status: 'deleted' });
