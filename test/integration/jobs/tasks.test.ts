@@ -123,12 +123,18 @@ describe('udocker', () => {
   const task = (line: string) => shellTask(line, { runtime: 'udocker' });
 
   it('runs tasks beside the other runtime, in the same scratch directory', async () => {
+    // An image that nobody has pulled yet: zeros at the end of an archive mean nothing, and make its digest another one.
+    const image = 'own.tar';
+    await rest.upload(image, Buffer.concat([readFileSync((await buildBusybox()).archive), Buffer.alloc(1024)]));
     const id = await rest.submit(
       shellJob('', {
         tasks: [
-          task('echo $PROMINENCE_CONTAINER_RUNTIME $USER $PWD $PROMINENCE_JOB_ID >made; touch /kept; exit 0'),
+          {
+            ...task('echo $PROMINENCE_CONTAINER_RUNTIME $USER $PWD $PROMINENCE_JOB_ID >made; touch /kept; exit 0'),
+            image,
+          },
           shellTask('cat made; echo $PROMINENCE_CONTAINER_RUNTIME'),
-          task('ls /kept'),
+          { ...task('ls /kept'), image },
         ],
         outputFiles: ['made'],
       }),
