@@ -1,14 +1,16 @@
 /** The size a job gets, where it left some choice: what is granted is what it is told (spec.md 2.2). */
 import { rmSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { runningStack, shellJob, type RunningStack } from '../../ground/running-stack.ts';
+import { runningStack, shellJob, shellTask, type RunningStack } from '../../ground/running-stack.ts';
 
 let running: RunningStack;
 const workDirectory = `/var/tmp/prominence-test-sizes-${process.pid}`;
 
 beforeAll(async () => {
   running = await runningStack({
-    sites: [{ type: 'local', name: 'local', cpus: 3, memoryGb: 6, diskGb: 10, workDirectory }],
+    sites: [
+      { type: 'local', name: 'local', cpus: 3, memoryGb: 6, diskGb: 10, workDirectory, runtimes: { udocker: 'none' } },
+    ],
   });
 });
 afterAll(async () => {
@@ -61,4 +63,14 @@ it.each([
 it('a total that one node can not give is refused in a sentence', async () => {
   const resources = { cpus: 2, totalCpusRange: [6, 8], memory: 1, disk: 1 };
   await expect(running.rest.submit(shellJob('true', { resources }))).rejects.toThrow('more than one node');
+});
+
+it('a job of a runtime that the site does not take is refused with the reason', async () => {
+  const { rest } = running;
+  const id = await rest.submit(shellJob('', { tasks: [shellTask('true'), shellTask('true', { runtime: 'udocker' })] }));
+  expect(await rest.ended(id)).toMatchObject({
+    status: 'failed',
+    statusReason: 'No matching resources',
+    statusDetail: 'no machine that may run it has udocker (the site does not take such jobs)',
+  });
 });
