@@ -165,9 +165,9 @@ engine_for() {
   tag=$own_images:${image%.*}
   mkdir -p containers "$1"
   has_own_mounts
-  # Its daemon has a cgroup for each container.
+  # Its daemon has a cgroup for each container, and limits of its own.
   pids=
-  [ "$program" != docker ] || pids=--pids-limit=$processes_at_all
+  [ "$program" != docker ] || pids="--pids-limit=$processes_at_all --ulimit=nofile=$most_files:$most_files"
   container_limits=${counted:+nproc=$processes_at_all:$processes_at_all}
   identity
 }

@@ -187,6 +187,7 @@ END
 # ours: they still get a process when the container has taken all that it can have.
 niceness=10
 leave_room() {
+  limit_files
   processes_at_all=$((most_processes + 64))
   # Written by the probe: shells read these of the kernel's numbers digit by digit, and get the first one.
   room=
@@ -198,4 +199,11 @@ leave_room() {
   reserve=$((room / 8))
   [ "$reserve" -le 512 ] || reserve=512
   ulimit -u $((room - reserve)) 2>/dev/null || ulimit -p $((room - reserve)) 2>/dev/null || :
+}
+
+# limit_files: of what each process has open, which is memory of the kernel that no process shows.
+most_files=16384
+limit_files() {
+  # Where what a program gets at first is more already, both become less; where none may be more, none is.
+  ulimit -Hn "$most_files" 2>/dev/null || ulimit -n "$most_files" 2>/dev/null || :
 }

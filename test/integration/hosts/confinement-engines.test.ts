@@ -5,6 +5,7 @@ describeConfinement('podman', {
   runtime: 'singularity',
   bindsBesides: true,
   holdsProcesses: true,
+  holdsOpenFiles: true,
   hasMemoryInShm: true,
   open: () => hinderedTransport('podman'),
 });
@@ -12,6 +13,7 @@ describeConfinement('docker', {
   runtime: 'singularity',
   bindsBesides: false,
   holdsProcesses: false,
+  holdsOpenFiles: false,
   hasMemoryInShm: true,
   open: () => hinderedTransport('docker'),
 });

@@ -12,6 +12,8 @@ interface Kind {
   bindsBesides: boolean;
   /** The machine's kernel makes a container only so many processes; docker's daemon has it do so, where it is one. */
   holdsProcesses: boolean;
+  /** Limits of a process are those that it was started with, or docker's daemon sets them; podman in its place does not. */
+  holdsOpenFiles: boolean;
   /** Files in /dev/shm are memory. */
   hasMemoryInShm: boolean;
   /** The transport's own program stands before the runtime's, and runs `meantime` of the work directory first. */
@@ -20,7 +22,7 @@ interface Kind {
 
 export function describeConfinement(
   name: string,
-  { runtime, bindsBesides, holdsProcesses, hasMemoryInShm, open }: Kind,
+  { runtime, bindsBesides, holdsProcesses, holdsOpenFiles, hasMemoryInShm, open }: Kind,
 ): void {
   describe(`confinement of ${name}`, () => {
     let transport: Transport;
@@ -187,6 +189,18 @@ export function describeConfinement(
       expect(Date.now() - began).toBeLessThan(120_000);
       expect(await resultOf(watch, bystander)).toMatchObject({ exitCode: 5, cause: 'exited' });
     });
+
+    if (holdsOpenFiles) {
+      it('opens no more files in a process than may be, neither in a task nor in a command', async () => {
+        const run = newRun();
+        const line = 'test $(ulimit -Hn) -le 16384 && test $(ulimit -Sn) -le 16384 && echo bounded';
+        await begun(run, line);
+        expect(await output(watch, run)).toBe('bounded\nbegun\n');
+        expect((await exec(run, line)).said).toBe('bounded\n');
+        await transport.machine.killRun(run, 0);
+        await resultOf(watch, run);
+      });
+    }
 
     it('a command counts with its run, and goes before the task does', async () => {
       const run = newRun();

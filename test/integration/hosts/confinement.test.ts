@@ -7,6 +7,7 @@ describeConfinement('apptainer', {
   runtime: 'singularity',
   bindsBesides: true,
   holdsProcesses: true,
+  holdsOpenFiles: true,
   hasMemoryInShm: true,
   open,
 });
@@ -14,6 +15,7 @@ describeConfinement('udocker', {
   runtime: 'udocker',
   bindsBesides: true,
   holdsProcesses: true,
+  holdsOpenFiles: true,
   hasMemoryInShm: false,
   open,
 });
