@@ -5,7 +5,7 @@ import { Context } from '@temporalio/activity';
 import type { Database } from '../db/connection.ts';
 import { findJob } from '../db/execution.ts';
 import { closeJobs, dequeueJobs, endUnbegun } from '../db/unrun-jobs.ts';
-import { endWorkflow, findDag, lockRange, releaseNodes } from '../db/workflow-execution.ts';
+import { endWorkflow, findDag, lockRange, releaseSteps } from '../db/workflow-execution.ts';
 import { expandNext } from '../db/workflow-expansion.ts';
 import { isTerminal } from '../domain/status.ts';
 import type { DagEnd, DagInput, JobsToClose, OpenedDag, OpenedShard } from '../domain/workflow-messages.ts';
@@ -16,7 +16,9 @@ export interface DagActivities {
   openDag(input: DagInput): Promise<OpenedDag>;
   /** Make the jobs that have no row yet. */
   expandDag(input: DagInput): Promise<void>;
-  /** From now on the jobs of these nodes are queued. */
+  /** From now on the jobs of these steps are queued. */
+  releaseSteps(input: DagInput & { steps: number[] }): Promise<void>;
+  /** The same, for workflows of `RecordedPlan`. */
   releaseNodes(input: DagInput & { nodes: number[] }): Promise<void>;
   openShard(range: { firstJobId: number; count: number; shardId: string }): Promise<OpenedShard>;
   /** Nothing, for so long: meanwhile the server gathers what happens into one workflow task. */
@@ -50,7 +52,8 @@ export function createDagActivities(deps: DagDependencies): DagActivities {
       await db.$client`analyze (skip_locked) jobs`;
     },
 
-    releaseNodes: ({ workflowId, nodes }) => releaseNodes(db, workflowId, nodes),
+    releaseSteps: ({ workflowId, steps }) => releaseSteps(db, workflowId, steps),
+    releaseNodes: ({ workflowId, nodes }) => releaseSteps(db, workflowId, nodes),
 
     openShard: ({ shardId, ...range }) =>
       db.transaction(async (tx) => {
@@ -59,7 +62,7 @@ export function createDagActivities(deps: DagDependencies): DagActivities {
         const failed = jobs.filter(({ succeeded }) => succeeded === false).length;
         const [first] = waiting;
         if (first === undefined) return { waiting, failed };
-        // Jobs of one node differ in what they run, not in what they need.
+        // Jobs of one step differ in what they run, not in what they need.
         const job = (await findJob(tx, first))!;
         const plan = planOf(job, deps);
         const jobIds = jobs.filter(({ status, attempt }) => !isTerminal(status) && attempt === 0).map(({ id }) => id);

@@ -56,7 +56,7 @@ async function checked(
   const given = { ...abilitiesOf(deps.config), email: identity.email };
   const unsupported = unsupportedInWorkflow(description, given);
   if (unsupported) throw badRequest(unsupported);
-  const factories = new Map(planWorkflow(description).nodes.map(({ name, factory }) => [name, factory]));
+  const factories = new Map(planWorkflow(description).steps.map(({ name, factory }) => [name, factory]));
   const jobs = await withUploads(deps, identity, description.jobs, ({ name }) => factories.get(name));
   return { ...description, jobs };
 }

@@ -1,6 +1,6 @@
 /** A workflow as clients see it (spec.md 3.6), and its graph. */
 import { warningsOfWorkflow } from '../descriptions/templates.ts';
-import type { DetailedWorkflow, ListedWorkflow, WorkflowNode } from '../db/workflow-listing.ts';
+import type { DetailedWorkflow, ListedWorkflow, WorkflowStep } from '../db/workflow-listing.ts';
 import { isTerminal } from '../domain/status.ts';
 import { progressOf } from '../domain/workflow-progress.ts';
 import { notificationStates } from './notification-view.ts';
@@ -46,11 +46,11 @@ export function workflowDetailView(workflow: DetailedWorkflow): Record<string, u
   };
 }
 
-/** Nodes with the states of their instances, edges by the names of jobs. */
-export function graphView(nodes: WorkflowNode[]): Record<string, unknown> {
-  const names = new Map(nodes.map(({ node, name }) => [node, name]));
+/** Steps with the states of their instances, edges by the names of jobs. */
+export function graphView(steps: WorkflowStep[]): Record<string, unknown> {
+  const names = new Map(steps.map(({ step, name }) => [step, name]));
   return {
-    nodes: nodes.map(({ name, count, firstJobId, counts: { done, failed, queued, skipped, leftOut } }) => ({
+    nodes: steps.map(({ name, count, firstJobId, counts: { done, failed, queued, skipped, leftOut } }) => ({
       name,
       count,
       firstJobId,
@@ -59,8 +59,8 @@ export function graphView(nodes: WorkflowNode[]): Record<string, unknown> {
         waiting: count - done - failed - queued - skipped - leftOut,
       },
     })),
-    edges: nodes.flatMap((child) =>
-      child.parents.map((parent) => ({ parent: names.get(parent), child: names.get(child.node) })),
+    edges: steps.flatMap((child) =>
+      child.parents.map((parent) => ({ parent: names.get(parent), child: names.get(child.step) })),
     ),
   };
 }

@@ -47,7 +47,7 @@ export type WorkflowDetail = WorkflowSummary &
   WorkflowDocument & { name: string; statusDetail?: string; rerunOf?: number };
 
 /** Of one entry of the document; what is skipped or left out does not count as waiting here. */
-export interface NodeProgress extends WorkflowProgress {
+export interface StepProgress extends WorkflowProgress {
   skipped: number;
   /** Not selected for this rerun. */
   leftOut: number;
@@ -57,8 +57,8 @@ export interface WorkflowGraph {
   id: number;
   name: string;
   status: WorkflowSummary['status'];
-  nodes: { name: string; count: number; firstJobId: number; progress: NodeProgress }[];
-  /** By the names of nodes. */
+  nodes: { name: string; count: number; firstJobId: number; progress: StepProgress }[];
+  /** By the names of steps. */
   edges: { parent: string; child: string }[];
 }
 
@@ -66,7 +66,7 @@ export interface WorkflowGraph {
 export interface WorkflowPlan {
   name: string;
   total: number;
-  /** Names of nodes; each level waits for those before. */
+  /** Names of steps; each level waits for those before. */
   levels: string[][];
   nodes: {
     name: string;

@@ -12,19 +12,19 @@ import { reasons } from '../domain/reasons.ts';
 import type { JobStatus } from '../domain/status.ts';
 import type { Database, Transaction } from './connection.ts';
 import { release } from './placements.ts';
-import { attempts, jobEvents, jobs, machines, placements, workflowNodes, type outputs } from './schema.ts';
+import { attempts, jobEvents, jobs, machines, placements, workflowSteps, type outputs } from './schema.ts';
 
 const unfinished: JobStatus[] = ['pending', 'running'];
 
 type StoredJob = typeof jobs.$inferSelect;
-/** With the description that runs: in a workflow the node's, everything substituted. */
+/** With the description that runs: in a workflow the step's, everything substituted. */
 export type JobRow = StoredJob & { description: JobDescription };
 
 export async function lockJob(tx: Transaction, jobId: number): Promise<JobRow | undefined> {
   const [row] = await tx
-    .select({ job: jobs, template: workflowNodes.description })
+    .select({ job: jobs, template: workflowSteps.description })
     .from(jobs)
-    .leftJoin(workflowNodes, ofNode)
+    .leftJoin(workflowSteps, ofStep)
     .where(eq(jobs.id, jobId))
     .for('update', { of: jobs });
   return row && described(row.job, row.template);
@@ -32,19 +32,19 @@ export async function lockJob(tx: Transaction, jobId: number): Promise<JobRow | 
 
 export async function findJob(db: Database | Transaction, jobId: number): Promise<JobRow | undefined> {
   const [row] = await db
-    .select({ job: jobs, template: workflowNodes.description })
+    .select({ job: jobs, template: workflowSteps.description })
     .from(jobs)
-    .leftJoin(workflowNodes, ofNode)
+    .leftJoin(workflowSteps, ofStep)
     .where(eq(jobs.id, jobId))
     .limit(1);
   return row && described(row.job, row.template);
 }
 
-const ofNode = and(eq(workflowNodes.workflowId, jobs.workflowId), eq(workflowNodes.node, jobs.node));
+const ofStep = and(eq(workflowSteps.workflowId, jobs.workflowId), eq(workflowSteps.step, jobs.step));
 
 function described(job: StoredJob, template: JobDescription | null): JobRow {
   const description = job.description ?? template;
-  if (!description) throw new Error(`job ${job.id} has neither a description nor a node that has one`);
+  if (!description) throw new Error(`job ${job.id} has neither a description nor a step that has one`);
   const facts = {
     jobId: job.id,
     ...(job.workflowId === null ? {} : { workflowId: job.workflowId }),
@@ -63,11 +63,11 @@ export async function beginFirstAttempt(tx: Transaction, jobId: number): Promise
   );
   const [job] = await tx.update(jobs).set({ attempt: 1 }).where(untouched).returning();
   if (!job || job.workflowId === null) return job && described(job, null);
-  const [node] = await tx
-    .select({ template: workflowNodes.description })
-    .from(workflowNodes)
-    .where(and(eq(workflowNodes.workflowId, job.workflowId), eq(workflowNodes.node, job.node!)));
-  return described(job, node?.template ?? null);
+  const [step] = await tx
+    .select({ template: workflowSteps.description })
+    .from(workflowSteps)
+    .where(and(eq(workflowSteps.workflowId, job.workflowId), eq(workflowSteps.step, job.step!)));
+  return described(job, step?.template ?? null);
 }
 
 /** Why a waiting job waits; told in lists. */
@@ -122,14 +122,14 @@ export async function currentRun(db: Database, ref: { jobId: number; attempt: nu
   const [row] = await db
     .select({
       job: jobs,
-      template: workflowNodes.description,
+      template: workflowSteps.description,
       placement: placements,
       site: machines.site,
       machineFacts: machines.facts,
     })
     .from(placements)
     .innerJoin(jobs, eq(jobs.id, placements.jobId))
-    .leftJoin(workflowNodes, ofNode)
+    .leftJoin(workflowSteps, ofStep)
     .innerJoin(machines, eq(machines.id, placements.machineId))
     .where(
       and(
@@ -229,7 +229,7 @@ export async function endJob(tx: Transaction, ending: JobEnding): Promise<{ stat
         status_reason = case when ${ending.status} = 'deleted' and workflow_id is not null and delete_requested_at is null
           then ${reasons.deletedWithWorkflow} else ${ending.statusReason ?? null}::text end,
         ended_at = ${endOf(ending)}, in_queue = leave_in_queue, execution = execution || ${JSON.stringify(execution)}::jsonb, succeeded = ${ending.succeeded}
-      where id = ${ending.jobId} and status in ('pending', 'running') returning id, workflow_id, node, status_reason, notification_count
+      where id = ${ending.jobId} and status in ('pending', 'running') returning id, workflow_id, step, status_reason, notification_count
     ), closed as (
       update attempts set ended_at = now(), outcome = ${ending.status === 'deleted' ? 'deleted' : 'finished'}
       where job_id = ${ending.jobId} and attempt = ${ending.attempt} and ended_at is null and exists (select 1 from ended)
@@ -237,8 +237,8 @@ export async function endJob(tx: Transaction, ending: JobEnding): Promise<{ stat
       insert into job_events (job_id, attempt, kind, data)
       select id, ${ending.attempt}::int, ${ending.status}, ${JSON.stringify({ reason: ending.statusReason })}::jsonb from ended
     ), counted as (
-      update workflow_nodes n set queued = queued - 1, done = done + ${done}::int, failed = failed + ${failed}::int
-      from ended where n.workflow_id = ended.workflow_id and n.node = ended.node returning n.workflow_id, n.notification_count
+      update workflow_steps n set queued = queued - 1, done = done + ${done}::int, failed = failed + ${failed}::int
+      from ended where n.workflow_id = ended.workflow_id and n.step = ended.step returning n.workflow_id, n.notification_count
     ), summed as (
       update workflows w set queued = queued - 1, done = done + ${done}::int, failed = failed + ${failed}::int
       from counted where w.id = counted.workflow_id

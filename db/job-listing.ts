@@ -151,7 +151,7 @@ interface FromPage {
   /** Of what it has itself: not of a template. */
   weight: number;
   /** Null outside of workflows. */
-  node: number | null;
+  step: number | null;
 }
 
 const weighedJobs = (sql: Sql, filter: JobFilter, page: ListPage, weight: Fragment): Fragment => sql`
@@ -160,8 +160,8 @@ const weighedJobs = (sql: Sql, filter: JobFilter, page: ListPage, weight: Fragme
 /** A subquery and not a join: whatever the planner thinks of the tables, only the rows of the page are looked up. */
 const lightDocument = (sql: Sql, page: ListPage): Fragment => sql`
   coalesce(case when weight <= ${lightWeight(page)} then submitted end, (
-    select case when ${stored(sql, 'nodes.submitted')} <= ${lightWeight(page)} then nodes.submitted end
-    from workflow_nodes as nodes where nodes.workflow_id = jobs.workflow_id and nodes.node = jobs.node
+    select case when ${stored(sql, 'steps.submitted')} <= ${lightWeight(page)} then steps.submitted end
+    from workflow_steps as steps where steps.workflow_id = jobs.workflow_id and steps.step = jobs.step
   ))`;
 
 /** A page has one heavy template at most, which is read once for all its instances: the page ends before the next. */
@@ -172,11 +172,11 @@ async function withHeavyTemplate<
   const isWithout = (row: Row) => row.workflowId !== null && row[key] === null;
   const first = page.rows.find(isWithout);
   if (!first) return page;
-  const { workflowId, node } = first;
-  const isOfAnother = (row: Row) => isWithout(row) && (row.workflowId !== workflowId || row.node !== node);
+  const { workflowId, step } = first;
+  const isOfAnother = (row: Row) => isWithout(row) && (row.workflowId !== workflowId || row.step !== step);
   const { rows, next } = endingBefore(page.rows.findIndex(isOfAnother), page);
   const [template] = await sql<{ document: Row[Key] }[]>`
-    select ${column} as document from workflow_nodes where workflow_id = ${workflowId} and node = ${node}`;
+    select ${column} as document from workflow_steps where workflow_id = ${workflowId} and step = ${step}`;
   const complete = rows.flatMap((row) => {
     if (!isWithout(row)) return [row];
     // Without a template the workflow was removed since then, and its jobs before it.
@@ -188,7 +188,7 @@ async function withHeavyTemplate<
 const listColumns = (sql: Sql): Fragment => sql`
   id, name, workflow_id as "workflowId", status, status_reason as "statusReason",
   ${epoch(sql, 'created_at')} as "createdAt", ${epoch(sql, 'started_at')} as "startedAt",
-  ${epoch(sql, 'ended_at')} as "endedAt", ${epoch(sql, 'delete_requested_at')} as "deleteRequestedAt", node, weight`;
+  ${epoch(sql, 'ended_at')} as "endedAt", ${epoch(sql, 'delete_requested_at')} as "deleteRequestedAt", step, weight`;
 
 /** Of what waits, also what the last look at the queue found in its way. */
 const statusDetail = (sql: Sql): Fragment => sql`
@@ -203,8 +203,8 @@ function selected(sql: Sql, { workflowId, name, succeeded, ...filter }: JobFilte
     return sql`${matching(sql, { ...filter, ...(name === undefined ? {} : { name }) })} ${isAsked}`;
   }
   const isNamed = sql`
-    and (name = ${name ?? null} or node in (
-      select nodes.node from workflow_nodes as nodes where nodes.workflow_id = ${workflowId} and nodes.name = ${name ?? null}
+    and (name = ${name ?? null} or step in (
+      select steps.step from workflow_steps as steps where steps.workflow_id = ${workflowId} and steps.name = ${name ?? null}
     ))`;
   return sql`workflow_id = ${workflowId} ${name === undefined ? sql`` : isNamed} and ${matching(sql, filter)} ${isAsked}`;
 }

@@ -21,18 +21,18 @@ export async function findJobHandle(db: Database, id: number): Promise<JobHandle
   return row;
 }
 
-export interface NodeOfJob {
+export interface StepOfJob {
   firstJobId: number;
   count: number;
   isFactory: boolean;
 }
 
 /** By the names of jobs in the description; names that are not there are absent. */
-export async function findNodes(db: Database, workflowId: number, names: string[]): Promise<Map<string, NodeOfJob>> {
-  const rows = await db.$client<(NodeOfJob & { name: string })[]>`
+export async function findSteps(db: Database, workflowId: number, names: string[]): Promise<Map<string, StepOfJob>> {
+  const rows = await db.$client<(StepOfJob & { name: string })[]>`
     select name, first_job_id as "firstJobId", count, is_factory as "isFactory"
-    from workflow_nodes where workflow_id = ${workflowId} and name = any(${names}::text[])`;
-  return new Map(rows.map(({ name, ...node }) => [name, node]));
+    from workflow_steps where workflow_id = ${workflowId} and name = any(${names}::text[])`;
+  return new Map(rows.map(({ name, ...step }) => [name, step]));
 }
 
 export interface OutputRef {

@@ -10,7 +10,7 @@ import type { Database } from './connection.ts';
 /** @returns how many messages there are */
 export async function tellAgain(db: Database): Promise<number> {
   // In the order in which they must arrive: what is started before what is told to it. Jobs of a workflow are started by it,
-  // a node's single job too; those of a shard are told to the shard, which has its range as its name (`runShard`).
+  // a step's single job too; those of a shard are told to the shard, which has its range as its name (`runShard`).
   const [row] = await db.execute<{ told: number }>(sql`
     with job as (
       select * from jobs where status in ('pending', 'running')
@@ -21,8 +21,8 @@ export async function tellAgain(db: Database): Promise<number> {
       from placements p join machines m on m.id = p.machine_id where p.node = 0
     ), shard as (
       select j.id, j.status, j.attempt, n.workflow_id, f as first, least(f + ${shardSize}::int, n.first_job_id + n.count) - 1 as last
-      from workflow_nodes n join workflow w on w.id = n.workflow_id
-        join jobs j on j.workflow_id = n.workflow_id and j.node = n.node,
+      from workflow_steps n join workflow w on w.id = n.workflow_id
+        join jobs j on j.workflow_id = n.workflow_id and j.step = n.step,
         lateral (select n.first_job_id + (j.id - n.first_job_id) / ${shardSize}::int * ${shardSize}::int) s (f)
       where n.count > 1
     ), message (step, kind, target, payload) as (

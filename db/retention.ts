@@ -61,8 +61,8 @@ export async function claimExpiredWorkflow(db: Database, before: Date): Promise<
 export async function jobsOfExpired(db: Database, workflowId: number, limit: number): Promise<ExpiredJob[]> {
   const client = db.$client;
   return client<ExpiredJob[]>`
-    select ${facts(client, client`nodes.description`)} from jobs
-    join workflow_nodes as nodes on nodes.workflow_id = jobs.workflow_id and nodes.node = jobs.node
+    select ${facts(client, client`steps.description`)} from jobs
+    join workflow_steps as steps on steps.workflow_id = jobs.workflow_id and steps.step = jobs.step
     where jobs.workflow_id = ${workflowId} order by jobs.id limit ${limit}`;
 }
 
@@ -118,7 +118,7 @@ export async function removeJobs(db: Database, ids: number[]): Promise<void> {
 /** What is left when its jobs are gone. */
 export async function removeWorkflow(db: Database, id: number): Promise<void> {
   await db.$client.begin(async (tx) => {
-    await tx`delete from workflow_nodes where workflow_id = ${id}`;
+    await tx`delete from workflow_steps where workflow_id = ${id}`;
     await tx`delete from notifications where subject_id = ${id}`;
     await tx`delete from workflows where id = ${id}`;
   });

@@ -33,7 +33,7 @@ import type { JobExecution } from '../domain/execution.ts';
 import type { MachineFacts } from '../domain/machine.ts';
 import type { Capacity } from '../domain/placement.ts';
 import type { WaitsOut } from '../domain/queue-policy.ts';
-import type { NodeSelection } from '../domain/selection.ts';
+import type { StepSelection } from '../domain/selection.ts';
 import type { WorkflowDescription } from '../domain/workflow-description.ts';
 
 const bytea = customType<{ data: Buffer }>({ dataType: () => 'bytea' });
@@ -96,21 +96,21 @@ export const jobs = pgTable(
     ...submission(),
     /**
      * As submitted; echoed by describe (redacted) and used by clone. Not jsonb, which would reorder its keys. Null in a
-     * workflow: its node has it.
+     * workflow: its step has it.
      */
     submitted: json('submitted').$type<Record<string, unknown>>(),
-    /** The same, validated and normalised; what execution reads. Null in a workflow: its node has it. */
+    /** The same, validated and normalised; what execution reads. Null in a workflow: its step has it. */
     description: jsonb('description').$type<JobDescription>(),
-    /** Null in a workflow: its node has it. */
+    /** Null in a workflow: its step has it. */
     notificationCount: notificationCount(),
     /** The attempt that may publish; 0 before the first placement was asked for. */
     attempt: integer('attempt').notNull().default(0),
     execution: jsonb('execution').$type<JobExecution>().notNull().default({ tasks: [] }),
     /** Temporal workflow id; differs from job-<id> only for jobs started by an SDK client. */
     temporalId: text('temporal_id').notNull(),
-    /** The workflow it is part of, the node there that describes it, and which of the node's instances it is, from 0. */
+    /** The workflow it is part of, the step there that describes it, and which of the step's instances it is, from 0. */
     workflowId: integer('workflow_id'),
-    node: integer('node'),
+    step: integer('step'),
     instance: integer('instance'),
     /** Of an instance made by a factory, maybe none; null for other jobs. */
     parameters: jsonb('parameters').$type<Parameters>(),
@@ -124,7 +124,7 @@ export const jobs = pgTable(
   (t) => [
     check(
       'jobs_described',
-      sql`(submitted is not null and description is not null) or (workflow_id is not null and node is not null)`,
+      sql`(submitted is not null and description is not null) or (workflow_id is not null and step is not null)`,
     ),
     index('jobs_workflow')
       .on(t.workflowId, t.id)
@@ -147,7 +147,7 @@ export const jobs = pgTable(
   ],
 );
 
-/** A user's DAG of jobs. Its counters and those of its nodes change in the transaction that changes a job. */
+/** A user's DAG of jobs. Its counters and those of its steps change in the transaction that changes a job. */
 export const workflows = pgTable(
   'workflows',
   {
@@ -159,10 +159,10 @@ export const workflows = pgTable(
     notificationCount: notificationCount(),
     /** Temporal workflow id. */
     temporalId: text('temporal_id').notNull(),
-    /** The ids of its jobs are `firstJobId` to `firstJobId + total - 1`, node after node. */
+    /** The ids of its jobs are `firstJobId` to `firstJobId + total - 1`, step after step. */
     firstJobId: integer('first_job_id').notNull(),
     total: integer('total').notNull(),
-    /** Jobs by what became of them, as in workflow_nodes; the rest of `total` waits. */
+    /** Jobs by what became of them, as in workflow_steps; the rest of `total` waits. */
     done: integer('done').notNull().default(0),
     failed: integer('failed').notNull().default(0),
     queued: integer('queued').notNull().default(0),
@@ -174,8 +174,8 @@ export const workflows = pgTable(
     isExpanded: boolean('is_expanded').notNull().default(false),
     /** The workflow whose finished jobs this one keeps. */
     rerunOf: integer('rerun_of'),
-    /** Which jobs of that workflow run again, by node. Null: all that did not succeed. */
-    rerunSelection: jsonb('rerun_selection').$type<NodeSelection>(),
+    /** Which jobs of that workflow run again, by step. Null: all that did not succeed. */
+    rerunSelection: jsonb('rerun_selection').$type<StepSelection>(),
     /** The job whose token submitted it. */
     submittedBy: integer('submitted_by'),
     /** It ended long ago, and its jobs are being removed. */
@@ -195,12 +195,12 @@ export const workflows = pgTable(
 );
 
 /** One entry of a workflow's `jobs`: a job, or the template of a factory's instances. */
-export const workflowNodes = pgTable(
-  'workflow_nodes',
+export const workflowSteps = pgTable(
+  'workflow_steps',
   {
     workflowId: integer('workflow_id').notNull(),
     /** Position in `jobs`. */
-    node: integer('node').notNull(),
+    step: integer('step').notNull(),
     name: text('name').notNull(),
     /** Instance i has the id `firstJobId + i`. */
     firstJobId: integer('first_job_id').notNull(),
@@ -212,7 +212,7 @@ export const workflowNodes = pgTable(
     /** The same, normalised, with what the workflow's policies replace; before any substitution. */
     description: jsonb('description').$type<JobDescription>().notNull(),
     notificationCount: notificationCount(),
-    /** Nodes all of whose jobs must succeed first. */
+    /** Steps all of whose jobs must succeed first. */
     parents: integer('parents').array().notNull().default([]),
     /** Its jobs may run: they are queued, or have been. */
     isReleased: boolean('is_released').notNull().default(false),
@@ -225,7 +225,7 @@ export const workflowNodes = pgTable(
     /** A rerun of others did not select them, and has no result of theirs to keep. */
     leftOut: integer('left_out').notNull().default(0),
   },
-  (t) => [primaryKey({ columns: [t.workflowId, t.node] }), index('workflow_nodes_name').on(t.workflowId, t.name)],
+  (t) => [primaryKey({ columns: [t.workflowId, t.step] }), index('workflow_steps_name').on(t.workflowId, t.name)],
 );
 
 /** What happened to a job, in order; append-only. */

@@ -77,9 +77,9 @@ export async function cloneJob(db: Database, identity: Identity, jobId: number):
   const sql = db.$client;
   const [row] = await sql<{ id: number }[]>`
     with original as (
-      select owner, email, coalesce(nodes.name, jobs.name) as name, labels, parameters,
-        coalesce(jobs.submitted, nodes.submitted) as submitted, coalesce(jobs.description, nodes.description) as description
-      from jobs left join workflow_nodes as nodes on nodes.workflow_id = jobs.workflow_id and nodes.node = jobs.node
+      select owner, email, coalesce(steps.name, jobs.name) as name, labels, parameters,
+        coalesce(jobs.submitted, steps.submitted) as submitted, coalesce(jobs.description, steps.description) as description
+      from jobs left join workflow_steps as steps on steps.workflow_id = jobs.workflow_id and steps.step = jobs.step
       where id = ${jobId} and owner = ${identity.owner}
     ), job as (
       insert into jobs (id, temporal_id, owner, groups, email, name, labels, submitted, description, leave_in_queue, parameters, submitted_by, sign_in_ends)

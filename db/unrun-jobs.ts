@@ -1,5 +1,5 @@
 /**
- * Jobs of workflows that end without having run, many in one statement. Rows are locked in the order jobs, queue, nodes,
+ * Jobs of workflows that end without having run, many in one statement. Rows are locked in the order jobs, queue, steps,
  * workflow.
  */
 import { sql, type SQL } from 'drizzle-orm';
@@ -57,12 +57,12 @@ async function endJobs(tx: Transaction, which: SQL, how: Unrun, limit: number): 
     update jobs set status = ${how.status}, status_reason = ${how.reason}, status_detail = coalesce(${how.detail}::text, ${lastRefusal(how.reason)}),
       ended_at = now(), in_queue = false, succeeded = false
     from chosen where jobs.id = chosen.id and status in ('pending', 'running')
-    returning jobs.id, attempt, workflow_id, node`);
+    returning jobs.id, attempt, workflow_id, step`);
   if (ended.length === 0) return 0;
-  const counted = await tx.execute<{ workflowId: number; node: number; count: number }>(sql`
+  const counted = await tx.execute<{ workflowId: number; step: number; count: number }>(sql`
     with ended as (
       select * from jsonb_to_recordset(${JSON.stringify(ended)}::jsonb)
-        as (id int, attempt int, workflow_id int, node int)
+        as (id int, attempt int, workflow_id int, step int)
     ), gone as (
       delete from placements p using ended where p.job_id = ended.id
       returning p.machine_id, p.cpus, p.memory, p.disk
@@ -80,8 +80,8 @@ async function endJobs(tx: Transaction, which: SQL, how: Unrun, limit: number): 
       insert into job_events (job_id, attempt, kind, data)
       select id, attempt, ${how.status}, jsonb_build_object('reason', ${how.reason}::text) from ended order by id
     )
-    select workflow_id as "workflowId", node, count(*)::int as count from ended
-    group by workflow_id, node order by workflow_id, node`);
+    select workflow_id as "workflowId", step, count(*)::int as count from ended
+    group by workflow_id, step order by workflow_id, step`);
   for (const workflowId of new Set(counted.map((each) => each.workflowId))) {
     await count(
       tx,
@@ -97,7 +97,7 @@ interface EndedJob extends Record<string, unknown> {
   id: number;
   attempt: number;
   workflow_id: number;
-  node: number;
+  step: number;
 }
 
 /** Nothing of a deleted workflow gets a place any more: the cancellation of what waits is on its way. */
@@ -117,8 +117,10 @@ function endingOf(close: JobsToClose): Unrun {
 
 function closable(close: JobsToClose): SQL {
   switch (close.which) {
-    case 'skipped':
-      return sql`status = 'pending' and node in (select jsonb_array_elements_text(${JSON.stringify(close.nodes)}::jsonb)::int)`;
+    case 'skipped': {
+      const steps = JSON.stringify('steps' in close ? close.steps : close.nodes);
+      return sql`status = 'pending' and step in (select jsonb_array_elements_text(${steps}::jsonb)::int)`;
+    }
     case 'neverStarted':
       return sql`status = 'pending' and attempt = 0`;
     case 'leftOver':
@@ -126,19 +128,19 @@ function closable(close: JobsToClose): SQL {
   }
 }
 
-/** Of a released node they were queued and have failed; of any other they waited and never will run. */
-async function count(tx: Transaction, workflowId: number, ended: { node: number; count: number }[]): Promise<void> {
+/** Of a released step they were queued and have failed; of any other they waited and never will run. */
+async function count(tx: Transaction, workflowId: number, ended: { step: number; count: number }[]): Promise<void> {
   await tx.execute(sql`
     with locked as (
-      select n.node, n.is_released, ended.count from workflow_nodes n
-      join jsonb_to_recordset(${JSON.stringify(ended)}::jsonb) as ended (node int, count int) on ended.node = n.node
-      where n.workflow_id = ${workflowId} order by n.node for update of n
+      select n.step, n.is_released, ended.count from workflow_steps n
+      join jsonb_to_recordset(${JSON.stringify(ended)}::jsonb) as ended (step int, count int) on ended.step = n.step
+      where n.workflow_id = ${workflowId} order by n.step for update of n
     ), counted as (
-      update workflow_nodes n set
+      update workflow_steps n set
         queued = queued - case when locked.is_released then locked.count else 0 end,
         failed = failed + case when locked.is_released then locked.count else 0 end,
         skipped = skipped + case when locked.is_released then 0 else locked.count end
-      from locked where n.workflow_id = ${workflowId} and n.node = locked.node
+      from locked where n.workflow_id = ${workflowId} and n.step = locked.step
       returning locked.is_released, locked.count as jobs
     ), sums as (
       select coalesce(sum(jobs) filter (where is_released), 0)::int as queued,

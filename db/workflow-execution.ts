@@ -1,6 +1,6 @@
 /**
- * What execution writes about a workflow. Counters of a workflow and its nodes change with the jobs they count; rows
- * are locked in the order jobs, nodes, workflow.
+ * What execution writes about a workflow. Counters of a workflow and its steps change with the jobs they count; rows
+ * are locked in the order jobs, steps, workflow.
  */
 import { sql } from 'drizzle-orm';
 import { reasons } from '../domain/reasons.ts';
@@ -20,18 +20,18 @@ export async function findDag(
     from workflows where id = ${workflowId}`;
   if (!workflow) return undefined;
   const { status, isExpanded, isDeleted, owner } = workflow;
-  const nodes = await client<DagPlan['nodes']>`
+  const steps = await client<DagPlan['steps']>`
     select left(name, 100) as name, first_job_id as "firstJobId", count, parents, done + left_out = count as "isDone"
-    from workflow_nodes where workflow_id = ${workflowId} order by node`;
-  return { status, isDeleted, plan: { workflowId, owner, isExpanded, nodes: [...nodes] } };
+    from workflow_steps where workflow_id = ${workflowId} order by step`;
+  return { status, isDeleted, plan: { workflowId, owner, isExpanded, steps: [...steps] } };
 }
 
-/** The jobs of these nodes may run from now on. Repeats are harmless: a node is released once. */
-export async function releaseNodes(db: Database, workflowId: number, nodes: number[]): Promise<void> {
+/** The jobs of these steps may run from now on. Repeats are harmless: a step is released once. */
+export async function releaseSteps(db: Database, workflowId: number, steps: number[]): Promise<void> {
   await db.$client`
     with released as (
-      update workflow_nodes set is_released = true, queued = count - done - failed - skipped - left_out
-      where workflow_id = ${workflowId} and node = any(${nodes}::int[]) and not is_released
+      update workflow_steps set is_released = true, queued = count - done - failed - skipped - left_out
+      where workflow_id = ${workflowId} and step = any(${steps}::int[]) and not is_released
       returning queued
     )
     update workflows set queued = queued + (select coalesce(sum(queued), 0)::int from released),

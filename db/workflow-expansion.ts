@@ -4,8 +4,8 @@
  */
 import { instanceParameters } from '../domain/instance.ts';
 import { reasons } from '../domain/reasons.ts';
-import type { NodeSelection } from '../domain/selection.ts';
-import { jobName, planWorkflow, type PlannedNode } from '../domain/workflow-plan.ts';
+import type { StepSelection } from '../domain/selection.ts';
+import { jobName, planWorkflow, type PlannedStep } from '../domain/workflow-plan.ts';
 import type { WorkflowDescription } from '../domain/workflow-description.ts';
 import type { SqlTransaction } from './connection.ts';
 import { isSelected } from './workflow-selection.ts';
@@ -33,21 +33,21 @@ interface Expanding {
   total: number;
   isExpanded: boolean;
   rerunOf: number | null;
-  selection: NodeSelection | null;
+  selection: StepSelection | null;
   /** The first id that has no row. */
   next: number;
 }
 
 async function insertJobs(sql: SqlTransaction, workflow: Expanding, from: number, end: number): Promise<void> {
-  const { nodes } = planWorkflow(workflow.description);
-  const rows = nodes.flatMap((node, position) => jobsOf(workflow, node, position, from, end));
+  const { steps } = planWorkflow(workflow.description);
+  const rows = steps.flatMap((step, position) => jobsOf(workflow, step, position, from, end));
   await sql`
-    insert into jobs (id, temporal_id, owner, groups, email, name, labels, workflow_id, node, instance, parameters)
+    insert into jobs (id, temporal_id, owner, groups, email, name, labels, workflow_id, step, instance, parameters)
     select fresh.id, 'job-' || fresh.id, owner, groups, email, fresh.name,
-      coalesce(nodes.description->'labels', '{}'), workflows.id, fresh.node, fresh.instance, fresh.parameters
-    from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as fresh (id int, name text, node int, instance int, parameters jsonb)
+      coalesce(steps.description->'labels', '{}'), workflows.id, fresh.step, fresh.instance, fresh.parameters
+    from jsonb_to_recordset(${JSON.stringify(rows)}::jsonb) as fresh (id int, name text, step int, instance int, parameters jsonb)
     join workflows on workflows.id = ${workflow.id}
-    join workflow_nodes nodes on nodes.workflow_id = ${workflow.id} and nodes.node = fresh.node
+    join workflow_steps steps on steps.workflow_id = ${workflow.id} and steps.step = fresh.step
     order by fresh.id`;
   if (workflow.rerunOf !== null) {
     await keepFinished(sql, workflow, from, end);
@@ -55,8 +55,8 @@ async function insertJobs(sql: SqlTransaction, workflow: Expanding, from: number
   }
 }
 
-/** Jobs of this node with ids from `from` to before `end`. */
-function jobsOf(workflow: Expanding, planned: PlannedNode, node: number, from: number, end: number): object[] {
+/** Jobs of this step with ids from `from` to before `end`. */
+function jobsOf(workflow: Expanding, planned: PlannedStep, step: number, from: number, end: number): object[] {
   const first = workflow.firstJobId + planned.offset;
   const isFactory = planned.factory !== undefined;
   const rows: object[] = [];
@@ -64,7 +64,7 @@ function jobsOf(workflow: Expanding, planned: PlannedNode, node: number, from: n
     const instance = id - first;
     rows.push({
       id,
-      node,
+      step,
       instance,
       name: jobName(workflow.name, { name: planned.name, isFactory }, instance),
       ...(planned.factory ? { parameters: instanceParameters(planned.factory, instance) } : {}),
@@ -103,12 +103,12 @@ async function keepFinished(sql: SqlTransaction, workflow: Expanding, from: numb
 async function countKept(sql: SqlTransaction, workflow: Expanding, from: number, end: number): Promise<void> {
   await sql`
     with kept as (
-      select node, count(*) filter (where succeeded)::int as done, count(*) filter (where succeeded is null)::int as left_out
+      select step, count(*) filter (where succeeded)::int as done, count(*) filter (where succeeded is null)::int as left_out
       from jobs where workflow_id = ${workflow.id} and id >= ${from} and id < ${end}
-        and status not in ('pending', 'running') group by node
+        and status not in ('pending', 'running') group by step
     ), counted as (
-      update workflow_nodes n set done = n.done + kept.done, left_out = n.left_out + kept.left_out
-      from kept where n.workflow_id = ${workflow.id} and n.node = kept.node
+      update workflow_steps n set done = n.done + kept.done, left_out = n.left_out + kept.left_out
+      from kept where n.workflow_id = ${workflow.id} and n.step = kept.step
     )
     update workflows w set done = w.done + sums.done, left_out = w.left_out + sums.left_out
     from (select coalesce(sum(done), 0)::int as done, coalesce(sum(left_out), 0)::int as left_out from kept) sums

@@ -19,7 +19,7 @@ import {
 } from './list-pages.ts';
 
 /** How many of the instances are in which state; the others still wait. */
-export interface NodeCounts {
+export interface StepCounts {
   done: number;
   failed: number;
   /** Submitted: pending or running. */
@@ -36,7 +36,7 @@ export interface ListedWorkflow {
   status: JobStatus;
   statusReason: string | null;
   total: number;
-  counts: NodeCounts;
+  counts: StepCounts;
   /** Of a deleted one: how many jobs ended so. */
   deleted: number | null;
   /** Seconds since the epoch. */
@@ -54,15 +54,15 @@ export interface DetailedWorkflow extends ListedWorkflow {
   notifications: NotificationFate[];
 }
 
-export interface WorkflowNode {
-  node: number;
+export interface WorkflowStep {
+  step: number;
   /** Of the job in the description. */
   name: string;
   firstJobId: number;
   /** Of instances; 1 where no factory makes it. */
   count: number;
   parents: number[];
-  counts: NodeCounts;
+  counts: StepCounts;
 }
 
 export async function listWorkflows(db: Database, filter: ListFilter, page: ListPage): Promise<Page<ListedWorkflow>> {
@@ -125,11 +125,11 @@ export async function findWorkflowHandle(db: Database, id: number): Promise<Work
 }
 
 /** In the order of the description. */
-export async function listNodes(db: Database, workflowId: number): Promise<WorkflowNode[]> {
+export async function listSteps(db: Database, workflowId: number): Promise<WorkflowStep[]> {
   const sql = db.$client;
-  return sql<WorkflowNode[]>`
-    select node, name, first_job_id as "firstJobId", count, parents, ${counts(sql)} as counts
-    from workflow_nodes where workflow_id = ${workflowId} order by node`;
+  return sql<WorkflowStep[]>`
+    select step, name, first_job_id as "firstJobId", count, parents, ${counts(sql)} as counts
+    from workflow_steps where workflow_id = ${workflowId} order by step`;
 }
 
 const listColumns = (sql: Sql): Fragment => sql`

@@ -21,9 +21,9 @@ export async function cancelSelected(
   const [workflow] = await sql<{ isExpanded: boolean }[]>`
     select is_expanded as "isExpanded" from workflows where id = ${workflowId}`;
   if (!workflow?.isExpanded) return { kind: 'unexpanded' };
-  const nodes = await sql<{ name: string; parents: number[] }[]>`
-    select name, parents from workflow_nodes where workflow_id = ${workflowId} order by node`;
-  const resolved = resolveSelection(selection, nodes);
+  const steps = await sql<{ name: string; parents: number[] }[]>`
+    select name, parents from workflow_steps where workflow_id = ${workflowId} order by step`;
+  const resolved = resolveSelection(selection, steps);
   if (resolved.kind !== 'resolved') return resolved;
   const rows = await sql<{ id: number }[]>`
     select id from jobs where workflow_id = ${workflowId} and status in ('pending', 'running')

@@ -1,16 +1,16 @@
 /**
- * A submit is one transaction: the workflow, its nodes, what Temporal must be told, and the jobs of a small workflow are
+ * A submit is one transaction: the workflow, its steps, what Temporal must be told, and the jobs of a small workflow are
  * there together or not at all. Jobs of a large one are only a range of ids until the workflow itself expands them.
  */
 import { exactJson } from '../domain/exact-json.ts';
 import type { WorkflowDescription } from '../domain/workflow-description.ts';
 import { planWorkflow, type WorkflowPlan } from '../domain/workflow-plan.ts';
-import { resolveSelection, type NodeSelection, type Selection } from '../domain/selection.ts';
+import { resolveSelection, type StepSelection, type Selection } from '../domain/selection.ts';
 import type { Database, Sql, SqlTransaction } from './connection.ts';
 import { findKey, type Idempotency, type KeyedAnswer } from './idempotency-keys.ts';
 import type { Identity } from './submissions.ts';
 import { expandNext } from './workflow-expansion.ts';
-import { countSelected, type SelectedNode } from './workflow-selection.ts';
+import { countSelected, type SelectedStep } from './workflow-selection.ts';
 
 export interface WorkflowSubmission {
   identity: Identity;
@@ -68,7 +68,7 @@ export async function cloneWorkflow(
 interface Rerun {
   of: number;
   /** Absent: all that did not succeed. */
-  selection?: NodeSelection;
+  selection?: StepSelection;
 }
 
 export type RerunAnswer =
@@ -112,10 +112,10 @@ export async function rerunSelected(
   const original = await findOriginal(sql, identity.owner, workflowId);
   if (!original) return { kind: 'unknown' };
   if (!original.isExpanded) return { kind: 'unexpanded' };
-  const resolved = resolveSelection(selection, planWorkflow(original.description).nodes);
+  const resolved = resolveSelection(selection, planWorkflow(original.description).steps);
   if (resolved.kind !== 'resolved') return resolved;
-  const nodes = await countSelected(sql, workflowId, resolved.selection);
-  const problem = problemOf(nodes);
+  const steps = await countSelected(sql, workflowId, resolved.selection);
+  const problem = problemOf(steps);
   if (problem) return problem;
   const rerun = { of: workflowId, selection: resolved.selection };
   const id = await storeRerun(sql, again(identity, original), rerun);
@@ -136,15 +136,15 @@ async function storeRerun(sql: Sql, submission: WorkflowSubmission, rerun: Rerun
   }
 }
 
-function problemOf(nodes: SelectedNode[]): PartialRerunAnswer | undefined {
-  const taken = nodes.filter(({ selected }) => selected > 0);
+function problemOf(steps: SelectedStep[]): PartialRerunAnswer | undefined {
+  const taken = steps.filter(({ selected }) => selected > 0);
   if (taken.length === 0) return { kind: 'nothingSelected' };
-  const unfinished = taken.find((node) => node.unfinished > 0);
+  const unfinished = taken.find((step) => step.unfinished > 0);
   if (unfinished) return { kind: 'unfinished', name: unfinished.name };
   // What is selected and has succeeded counts once.
-  const isGiven = ({ count, done, selected, succeeded }: SelectedNode) => done + selected - succeeded === count;
+  const isGiven = ({ count, done, selected, succeeded }: SelectedStep) => done + selected - succeeded === count;
   for (const { name, parents } of taken) {
-    const missing = parents.map((parent) => nodes[parent]!).find((parent) => !isGiven(parent));
+    const missing = parents.map((parent) => steps[parent]!).find((parent) => !isGiven(parent));
     if (missing) return { kind: 'parentMissing', name, parent: missing.name };
   }
   return undefined;
@@ -185,7 +185,7 @@ async function store(
   await sql.begin(async (tx) => {
     if (!(await claim(tx, id))) throw new Refused();
     await insertWorkflow(tx, id, submission, plan, rerun);
-    await insertNodes(tx, id, submission, plan);
+    await insertSteps(tx, id, submission, plan);
     if (plan.total <= expandedAtOnce) await expandNext(tx, id, expandedAtOnce);
   });
   return { id };
@@ -226,27 +226,27 @@ async function insertWorkflow(
       to_timestamp(${identity.signInEnds ?? null}::float8))`;
 }
 
-async function insertNodes(
+async function insertSteps(
   sql: SqlTransaction,
   id: number,
   { submitted }: WorkflowSubmission,
-  { nodes }: WorkflowPlan,
+  { steps }: WorkflowPlan,
 ): Promise<void> {
   const jobs = submitted['jobs'] as unknown[];
-  const rows = nodes.map(({ name, offset, count, factory, parents, description }, node) => ({
-    node,
+  const rows = steps.map(({ name, offset, count, factory, parents, description }, step) => ({
+    step,
     name,
     first: id + 1 + offset,
     count,
     factory: factory !== undefined,
-    submitted: jobs[node],
+    submitted: jobs[step],
     description,
     parents,
   }));
   await sql`
-    insert into workflow_nodes (workflow_id, node, name, first_job_id, count, is_factory, submitted, description, parents)
-    select ${id}, fresh.node, fresh.name, first, fresh.count, factory, fresh.submitted, fresh.description,
+    insert into workflow_steps (workflow_id, step, name, first_job_id, count, is_factory, submitted, description, parents)
+    select ${id}, fresh.step, fresh.name, first, fresh.count, factory, fresh.submitted, fresh.description,
       coalesce(array(select json_array_elements_text(fresh.parents)::int), '{}')
-    from json_to_recordset(${exactJson(rows)}::json) as fresh (node int, name text, first int, count int,
+    from json_to_recordset(${exactJson(rows)}::json) as fresh (step int, name text, first int, count int,
       factory boolean, submitted json, description jsonb, parents json)`;
 }

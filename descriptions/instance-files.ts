@@ -4,16 +4,16 @@
  */
 import { scratchFiles, scratchOutputs } from '../domain/environment.ts';
 import { instanceParameters, namesIn, substitute, substituteWhereNamed } from '../domain/instance.ts';
-import type { PlannedNode } from '../domain/workflow-plan.ts';
+import type { PlannedStep } from '../domain/workflow-plan.ts';
 import { shortened } from './issues.ts';
 
 /** Of one workflow. */
 const mostNames = 10_000;
 
 /** The first that is outside: a sentence for the user. */
-export function wrongInstanceFile(nodes: readonly PlannedNode[]): string | undefined {
+export function wrongInstanceFile(steps: readonly PlannedStep[]): string | undefined {
   let left = mostNames;
-  for (const { name: job, factory, count, description } of nodes) {
+  for (const { name: job, factory, count, description } of steps) {
     // Numbers make no name of a folder.
     if (factory?.kind !== 'zip') continue;
     const texts = factory.parameters.filter(({ values }) => values.some((value) => typeof value === 'string'));

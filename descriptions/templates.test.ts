@@ -28,7 +28,7 @@ describe('names that are no parameters', () => {
     expect(warningsOfWorkflow(document)).toEqual(told);
     const parsed = parseWorkflowDescription(document);
     if (parsed.kind === 'invalid') throw new Error(parsed.issues[0]!.message);
-    expect(warningsOfPlan(planWorkflow(parsed.description).nodes)).toEqual(told);
+    expect(warningsOfPlan(planWorkflow(parsed.description).steps)).toEqual(told);
     expect(warningsOfJob(template, ['x'])).toEqual([sentence('y', place)]);
   });
 

@@ -3,7 +3,7 @@
  * `safe_substitute`, which is right for variables of a shell and else a mistake: so they are told, and refuse nothing.
  */
 import { namesIn } from '../domain/instance.ts';
-import type { PlannedNode } from '../domain/workflow-plan.ts';
+import type { PlannedStep } from '../domain/workflow-plan.ts';
 import { modernJob, modernWorkflow } from './legacy.ts';
 import { isObject, type JsonObject } from './reader.ts';
 
@@ -30,9 +30,9 @@ export function warningsOfWorkflow(submitted: JsonObject): string[] {
 }
 
 /** Of a workflow that is tried by a dry run. */
-export function warningsOfPlan(nodes: readonly PlannedNode[]): string[] {
+export function warningsOfPlan(steps: readonly PlannedStep[]): string[] {
   return warningsOf(
-    nodes.map(({ name, factory, description }) => {
+    steps.map(({ name, factory, description }) => {
       const parameters =
         factory && (factory.kind === 'repeat' ? [] : factory.parameters.map((parameter) => parameter.name));
       return { name, job: { ...description }, parameters: parameters && new Set(parameters) };

@@ -151,9 +151,9 @@ export function unsupportedInWorkflow(workflow: WorkflowDescription, given: Circ
   const plan = planWorkflow(workflow);
   const size = tooLarge(plan, given.mostJobs);
   if (size) return size;
-  for (const { name, description, factory } of plan.nodes) {
+  for (const { name, description, factory } of plan.steps) {
     const reason = unsupportedReason(description, given, factory);
     if (reason) return `${reason} (job "${name}")`;
   }
-  return wrongInstanceFile(plan.nodes) ?? notificationRefusals.find(({ asked }) => asked(workflow, given))?.sentence;
+  return wrongInstanceFile(plan.steps) ?? notificationRefusals.find(({ asked }) => asked(workflow, given))?.sentence;
 }

@@ -1,19 +1,19 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { afterFinish, isOver, openDag, readyNodes, type DagNode, type NodeState } from './dag.ts';
+import { afterFinish, isOver, openDag, readySteps, type DagStep, type StepState } from './dag.ts';
 
-/** Parents always come earlier, as no graph with cycles is ever accepted; the order of nodes is shuffled after. */
+/** Parents always come earlier, as no graph with cycles is ever accepted; the order of steps is shuffled after. */
 const graphs = fc
   .integer({ min: 0, max: 25 })
   .chain((size) =>
     fc.record({
       parents: fc.tuple(
-        ...Array.from({ length: size }, (_, node) =>
-          fc.uniqueArray(fc.nat({ max: Math.max(0, node - 1) }), { maxLength: node === 0 ? 0 : 4 }),
+        ...Array.from({ length: size }, (_, step) =>
+          fc.uniqueArray(fc.nat({ max: Math.max(0, step - 1) }), { maxLength: step === 0 ? 0 : 4 }),
         ),
       ),
       order: fc.shuffledSubarray(
-        Array.from({ length: size }, (_, node) => node),
+        Array.from({ length: size }, (_, step) => step),
         { minLength: size },
       ),
       fails: fc.array(fc.boolean(), { minLength: size, maxLength: size }),
@@ -21,75 +21,75 @@ const graphs = fc
     }),
   )
   .map(({ parents, order, fails, picks }) => {
-    const nodes: DagNode[] = [];
-    for (const [node, earlier] of parents.entries()) {
-      nodes[order[node]!] = { parents: earlier.map((parent) => order[parent]!), isDone: false };
+    const steps: DagStep[] = [];
+    for (const [step, earlier] of parents.entries()) {
+      steps[order[step]!] = { parents: earlier.map((parent) => order[parent]!), isDone: false };
     }
-    return { nodes, fails, picks };
+    return { steps, fails, picks };
   });
 
-/** What each node must come to, from the definition alone. */
-function model(nodes: DagNode[], fails: boolean[]): NodeState[] {
-  const known = new Map<number, NodeState>();
-  const stateOf = (node: number): NodeState => {
-    const found = known.get(node);
+/** What each step must come to, from the definition alone. */
+function model(steps: DagStep[], fails: boolean[]): StepState[] {
+  const known = new Map<number, StepState>();
+  const stateOf = (step: number): StepState => {
+    const found = known.get(step);
     if (found) return found;
-    const { parents, isDone } = nodes[node]!;
+    const { parents, isDone } = steps[step]!;
     const mayRun = parents.every((parent) => stateOf(parent) === 'done');
-    const state = isDone ? 'done' : !mayRun ? 'skipped' : fails[node] ? 'failed' : 'done';
-    known.set(node, state);
+    const state = isDone ? 'done' : !mayRun ? 'skipped' : fails[step] ? 'failed' : 'done';
+    known.set(step, state);
     return state;
   };
-  return nodes.map((_, node) => stateOf(node));
+  return steps.map((_, step) => stateOf(step));
 }
 
-function run(nodes: DagNode[], fails: boolean[], picks: number[]) {
-  const dag = openDag(nodes);
-  const ready = readyNodes(dag);
+function run(steps: DagStep[], fails: boolean[], picks: number[]) {
+  const dag = openDag(steps);
+  const ready = readySteps(dag);
   const ran: number[] = [];
   const skipped: number[] = [];
-  for (let step = 0; ready.length > 0; step += 1) {
-    const [node] = ready.splice((picks[step] ?? 0) % ready.length, 1);
-    for (const parent of nodes[node!]!.parents) expect(dag.states[parent]).toBe('done');
-    ran.push(node!);
-    const change = afterFinish(dag, node!, fails[node!] ? 'failed' : 'done');
+  for (let round = 0; ready.length > 0; round += 1) {
+    const [step] = ready.splice((picks[round] ?? 0) % ready.length, 1);
+    for (const parent of steps[step!]!.parents) expect(dag.states[parent]).toBe('done');
+    ran.push(step!);
+    const change = afterFinish(dag, step!, fails[step!] ? 'failed' : 'done');
     ready.push(...change.ready);
     skipped.push(...change.skipped);
-    expect(readyNodes(dag).sort()).toEqual([...ready].sort());
+    expect(readySteps(dag).sort()).toEqual([...ready].sort());
   }
   return { dag, ran, skipped };
 }
 
 describe('a DAG', () => {
-  it('runs each node at most once, after its parents, and ends as the definition says', () => {
+  it('runs each step at most once, after its parents, and ends as the definition says', () => {
     fc.assert(
-      fc.property(graphs, ({ nodes, fails, picks }) => {
-        const { dag, ran, skipped } = run(nodes, fails, picks);
-        expect(dag.states).toEqual(model(nodes, fails));
+      fc.property(graphs, ({ steps, fails, picks }) => {
+        const { dag, ran, skipped } = run(steps, fails, picks);
+        expect(dag.states).toEqual(model(steps, fails));
         expect(isOver(dag)).toBe(true);
         expect(new Set(ran).size).toBe(ran.length);
-        expect([...ran, ...skipped].sort((a, b) => a - b)).toEqual(nodes.map((_, node) => node));
+        expect([...ran, ...skipped].sort((a, b) => a - b)).toEqual(steps.map((_, step) => step));
       }),
     );
   });
 
   it('keeps what was done before, and runs only the rest', () => {
     fc.assert(
-      fc.property(graphs, ({ nodes, fails, picks }) => {
-        const first = model(nodes, fails);
-        const again = nodes.map((node, i) => ({ ...node, isDone: first[i] === 'done' }));
+      fc.property(graphs, ({ steps, fails, picks }) => {
+        const first = model(steps, fails);
+        const again = steps.map((step, i) => ({ ...step, isDone: first[i] === 'done' }));
         const { dag, ran } = run(
           again,
-          nodes.map(() => false),
+          steps.map(() => false),
           picks,
         );
         expect(dag.states.every((state) => state === 'done')).toBe(true);
-        expect(ran.sort((a, b) => a - b)).toEqual(first.flatMap((state, node) => (state === 'done' ? [] : [node])));
+        expect(ran.sort((a, b) => a - b)).toEqual(first.flatMap((state, step) => (state === 'done' ? [] : [step])));
       }),
     );
   });
 
-  it('takes no outcome of a node that was not ready', () => {
+  it('takes no outcome of a step that was not ready', () => {
     const dag = openDag([
       { parents: [], isDone: false },
       { parents: [0], isDone: false },

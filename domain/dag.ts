@@ -1,24 +1,24 @@
 /**
- * Which nodes of a workflow may run and which never will. Nodes are numbers; a node may run when all its parents are
- * done, and never when one of them failed or will never run. Each node and edge is looked at once in a whole run.
+ * Which steps of a workflow may run and which never will. Steps are numbers; a step may run when all its parents are
+ * done, and never when one of them failed or will never run. Each step and edge is looked at once in a whole run.
  */
 
-export interface DagNode {
+export interface DagStep {
   /** Free of cycles and repeats. */
   parents: readonly number[];
   /** Done before this run began. */
   isDone: boolean;
 }
 
-export type NodeState = 'waiting' | 'ready' | 'done' | 'failed' | 'skipped';
-export type NodeOutcome = 'done' | 'failed';
+export type StepState = 'waiting' | 'ready' | 'done' | 'failed' | 'skipped';
+export type StepOutcome = 'done' | 'failed';
 
 export interface DagState {
-  readonly states: NodeState[];
+  readonly states: StepState[];
   readonly children: readonly (readonly number[])[];
-  /** How many parents of each node are not done. */
+  /** How many parents of each step are not done. */
   readonly missing: number[];
-  /** Nodes that are waiting or ready. */
+  /** Steps that are waiting or ready. */
   open: number;
 }
 
@@ -29,40 +29,40 @@ export interface DagChange {
   skipped: number[];
 }
 
-export function openDag(nodes: readonly DagNode[]): DagState {
-  const children: number[][] = nodes.map(() => []);
-  for (const [node, { parents }] of nodes.entries()) for (const parent of parents) children[parent]!.push(node);
-  const missing = nodes.map(({ parents }) => parents.filter((parent) => !nodes[parent]!.isDone).length);
-  const states = nodes.map(({ isDone }, node): NodeState => {
+export function openDag(steps: readonly DagStep[]): DagState {
+  const children: number[][] = steps.map(() => []);
+  for (const [step, { parents }] of steps.entries()) for (const parent of parents) children[parent]!.push(step);
+  const missing = steps.map(({ parents }) => parents.filter((parent) => !steps[parent]!.isDone).length);
+  const states = steps.map(({ isDone }, step): StepState => {
     if (isDone) return 'done';
-    return missing[node] === 0 ? 'ready' : 'waiting';
+    return missing[step] === 0 ? 'ready' : 'waiting';
   });
   return { states, children, missing, open: states.filter((state) => state !== 'done').length };
 }
 
-/** Nodes that may run and have no outcome yet. */
-export function readyNodes(dag: DagState): number[] {
-  return dag.states.flatMap((state, node) => (state === 'ready' ? [node] : []));
+/** Steps that may run and have no outcome yet. */
+export function readySteps(dag: DagState): number[] {
+  return dag.states.flatMap((state, step) => (state === 'ready' ? [step] : []));
 }
 
-/** No node can run any more. */
+/** No step can run any more. */
 export function isOver(dag: DagState): boolean {
   return dag.open === 0;
 }
 
-/** Takes the outcome of a ready node into `dag`. @throws RangeError when the node was not ready */
-export function afterFinish(dag: DagState, node: number, outcome: NodeOutcome): DagChange {
-  if (dag.states[node] !== 'ready') throw new RangeError(`node ${node} is ${dag.states[node]}, not ready`);
-  dag.states[node] = outcome;
+/** Takes the outcome of a ready step into `dag`. @throws RangeError when the step was not ready */
+export function afterFinish(dag: DagState, step: number, outcome: StepOutcome): DagChange {
+  if (dag.states[step] !== 'ready') throw new RangeError(`step ${step} is ${dag.states[step]}, not ready`);
+  dag.states[step] = outcome;
   dag.open -= 1;
   return outcome === 'done'
-    ? { ready: releaseChildren(dag, node), skipped: [] }
-    : { ready: [], skipped: skipDescendants(dag, node) };
+    ? { ready: releaseChildren(dag, step), skipped: [] }
+    : { ready: [], skipped: skipDescendants(dag, step) };
 }
 
-function releaseChildren(dag: DagState, node: number): number[] {
+function releaseChildren(dag: DagState, step: number): number[] {
   const ready: number[] = [];
-  for (const child of dag.children[node]!) {
+  for (const child of dag.children[step]!) {
     dag.missing[child]! -= 1;
     if (dag.missing[child] === 0 && dag.states[child] === 'waiting') {
       dag.states[child] = 'ready';
@@ -72,9 +72,9 @@ function releaseChildren(dag: DagState, node: number): number[] {
   return ready.sort((a, b) => a - b);
 }
 
-function skipDescendants(dag: DagState, node: number): number[] {
+function skipDescendants(dag: DagState, step: number): number[] {
   const skipped: number[] = [];
-  const open = [node];
+  const open = [step];
   for (let next = open.pop(); next !== undefined; next = open.pop()) {
     for (const child of dag.children[next]!) {
       if (dag.states[child] !== 'waiting') continue;

@@ -23,7 +23,7 @@ describe('parseRanges', () => {
 
 describe('resolveSelection', () => {
   // a -> b -> d, c -> d, e alone
-  const nodes = [
+  const steps = [
     { name: 'a', parents: [] },
     { name: 'b', parents: [0] },
     { name: 'c', parents: [] },
@@ -31,11 +31,11 @@ describe('resolveSelection', () => {
     { name: 'e', parents: [] },
   ];
   const taken = (selection: Parameters<typeof resolveSelection>[0]) => {
-    const resolved = resolveSelection(selection, nodes);
-    return resolved.kind === 'resolved' ? resolved.selection.nodes.map((node) => nodes[node]!.name).join('') : resolved;
+    const resolved = resolveSelection(selection, steps);
+    return resolved.kind === 'resolved' ? resolved.selection.steps.map((step) => steps[step]!.name).join('') : resolved;
   };
 
-  it('takes all without names, nodes by name, and descendants from a node on', () => {
+  it('takes all without names, steps by name, and descendants from a step on', () => {
     expect(taken({})).toBe('abcde');
     expect(taken({ jobs: ['b', 'e'] })).toBe('be');
     expect(taken({ from: ['a'] })).toBe('abd');
@@ -46,9 +46,9 @@ describe('resolveSelection', () => {
 
   it('carries instances and states along', () => {
     const selection = { jobs: ['c'], instances: [[0, 4]] as [number, number][], status: ['failed' as const] };
-    expect(resolveSelection(selection, nodes)).toEqual({
+    expect(resolveSelection(selection, steps)).toEqual({
       kind: 'resolved',
-      selection: { nodes: [2], instances: [[0, 4]], status: ['failed'] },
+      selection: { steps: [2], instances: [[0, 4]], status: ['failed'] },
     });
   });
 });

@@ -1,10 +1,10 @@
-/** Which jobs of a workflow a request means: nodes, instances of factories, states; all that are given must hold. */
+/** Which jobs of a workflow a request means: steps, instances of factories, states; all that are given must hold. */
 import type { JobStatus } from './status.ts';
 
 export interface Selection {
-  /** Names of nodes; absent: all. */
+  /** Names of steps; absent: all. */
   jobs?: string[];
-  /** Names of nodes: they and everything that depends on them. */
+  /** Names of steps: they and everything that depends on them. */
   from?: string[];
   /** Instances by number, inclusive, in ascending order and apart; absent: all. */
   instances?: Range[];
@@ -16,23 +16,23 @@ export type SelectedStatus = JobStatus | 'skipped';
 
 export type Range = [first: number, last: number];
 
-/** A selection where names are resolved: nodes by their positions. Of others nothing is selected. */
-export interface NodeSelection {
-  nodes: number[];
+/** A selection where names are resolved: steps by their positions. Of others nothing is selected. */
+export interface StepSelection {
+  steps: number[];
   instances?: Range[];
   status?: SelectedStatus[];
 }
 
-interface NamedNode {
+interface NamedStep {
   name: string;
   parents: readonly number[];
 }
 
-export type ResolvedSelection = { kind: 'resolved'; selection: NodeSelection } | { kind: 'unknownJob'; name: string };
+export type ResolvedSelection = { kind: 'resolved'; selection: StepSelection } | { kind: 'unknownJob'; name: string };
 
-export function resolveSelection(selection: Selection, nodes: readonly NamedNode[]): ResolvedSelection {
+export function resolveSelection(selection: Selection, steps: readonly NamedStep[]): ResolvedSelection {
   const { jobs, from, instances, status } = selection;
-  const positions = new Map(nodes.map(({ name }, position) => [name, position]));
+  const positions = new Map(steps.map(({ name }, position) => [name, position]));
   const unknown = [...(jobs ?? []), ...(from ?? [])].find((name) => !positions.has(name));
   if (unknown !== undefined) return { kind: 'unknownJob', name: unknown };
   const named = jobs && new Set(jobs.map((name) => positions.get(name)!));
@@ -40,18 +40,18 @@ export function resolveSelection(selection: Selection, nodes: readonly NamedNode
     from &&
     withDescendants(
       from.map((name) => positions.get(name)!),
-      nodes,
+      steps,
     );
-  const selected = [...nodes.keys()].filter((node) => (named?.has(node) ?? true) && (after?.has(node) ?? true));
+  const selected = [...steps.keys()].filter((step) => (named?.has(step) ?? true) && (after?.has(step) ?? true));
   return {
     kind: 'resolved',
-    selection: { nodes: selected, ...(instances ? { instances } : {}), ...(status ? { status } : {}) },
+    selection: { steps: selected, ...(instances ? { instances } : {}), ...(status ? { status } : {}) },
   };
 }
 
-function withDescendants(roots: number[], nodes: readonly NamedNode[]): Set<number> {
-  const children: number[][] = nodes.map(() => []);
-  for (const [node, { parents }] of nodes.entries()) for (const parent of parents) children[parent]!.push(node);
+function withDescendants(roots: number[], steps: readonly NamedStep[]): Set<number> {
+  const children: number[][] = steps.map(() => []);
+  for (const [step, { parents }] of steps.entries()) for (const parent of parents) children[parent]!.push(step);
   const found = new Set(roots);
   const open = [...roots];
   for (let next = open.pop(); next !== undefined; next = open.pop()) {

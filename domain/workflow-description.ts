@@ -40,7 +40,7 @@ export interface ZippedParameter {
 }
 
 export interface WorkflowPolicies {
-  /** Of each node. */
+  /** Of each step. */
   maximumRetries: number;
   leaveInQueue: boolean;
   /** Instead of the jobs' own. */

@@ -16,10 +16,13 @@ export interface DagPlan {
   owner: string;
   /** Every job has its row. */
   isExpanded: boolean;
-  nodes: DagPlanNode[];
+  steps: DagPlanStep[];
 }
 
-export interface DagPlanNode {
+/** Steps were called nodes once: workflows that were open then have recorded it so, and go on (`test/replay/`). */
+export type RecordedPlan = DagPlan | (Omit<DagPlan, 'steps'> & { nodes: DagPlanStep[] });
+
+export interface DagPlanStep {
   /** For people; may be shortened. */
   name: string;
   firstJobId: number;
@@ -30,15 +33,14 @@ export interface DagPlanNode {
 }
 
 export type OpenedDag =
-  | { kind: 'opened'; plan: DagPlan; isDeleted?: true }
+  | { kind: 'opened'; plan: RecordedPlan; isDeleted?: true }
   /** There is nothing to do: it has ended. */
   | { kind: 'closed'; result: DagResult };
 
-/** Jobs `firstJobId` to `firstJobId + count - 1` of one node. */
+/** Jobs `firstJobId` to `firstJobId + count - 1` of one step. */
 export interface JobRange {
   workflowId: number;
   owner: string;
-  node: number;
   name: string;
   firstJobId: number;
   count: number;
@@ -67,7 +69,8 @@ export const shardSignal = 'shardNews';
 
 /** Jobs that are to end without running. */
 export type JobsToClose =
-  /** What depends on a failed node. */
+  /** What depends on a failed step. */
+  | { workflowId: number; which: 'skipped'; steps: number[] }
   | { workflowId: number; which: 'skipped'; nodes: number[] }
   /** The workflow is deleted: what no machine and no workflow of its own knows. */
   | { workflowId: number; which: 'neverStarted' }

@@ -1,25 +1,25 @@
 /**
- * What a workflow is made of: one node per entry of `jobs`, in order, with how many jobs it is and what must come first.
- * Jobs are numbered node after node, so that a job's id tells its place.
+ * What a workflow is made of: one step per entry of `jobs`, in order, with how many jobs it is and what must come first.
+ * Jobs are numbered step after step, so that a job's id tells its place.
  */
 import type { JobDescription } from './description.ts';
 import { instanceCount } from './instance.ts';
 import type { Factory, WorkflowDescription } from './workflow-description.ts';
 
-export interface PlannedNode {
+export interface PlannedStep {
   name: string;
   /** How many jobs of the workflow come before its first. */
   offset: number;
   count: number;
   factory?: Factory;
-  /** Positions of the nodes all of whose jobs must succeed first. */
+  /** Positions of the steps all of whose jobs must succeed first. */
   parents: number[];
   /** With what the workflow's policies replace; before any substitution. */
   description: JobDescription;
 }
 
 export interface WorkflowPlan {
-  nodes: PlannedNode[];
+  steps: PlannedStep[];
   total: number;
 }
 
@@ -31,7 +31,7 @@ export function planWorkflow(workflow: WorkflowDescription): WorkflowPlan {
     for (const child of children) parents.get(child)!.push(positions.get(parent)!);
   }
   let total = 0;
-  const nodes = workflow.jobs.map((job): PlannedNode => {
+  const steps = workflow.jobs.map((job): PlannedStep => {
     const factory = factories.get(job.name);
     const count = factory ? instanceCount(factory) : 1;
     const offset = total;
@@ -45,7 +45,7 @@ export function planWorkflow(workflow: WorkflowDescription): WorkflowPlan {
       description: inWorkflow(job, workflow),
     };
   });
-  return { nodes, total };
+  return { steps, total };
 }
 
 /** Retries of the workflow repeat all attempts of a job; only the workflow itself can be kept in the queue. */
@@ -62,6 +62,6 @@ function inWorkflow(job: JobDescription, { policies }: WorkflowDescription): Job
 }
 
 /** As lists show it (spec.md 2.7). */
-export function jobName(workflow: string, node: { name: string; isFactory: boolean }, instance: number): string {
-  return node.isFactory ? `${workflow}/${node.name}/${instance}` : `${workflow}/${node.name}`;
+export function jobName(workflow: string, step: { name: string; isFactory: boolean }, instance: number): string {
+  return step.isFactory ? `${workflow}/${step.name}/${instance}` : `${workflow}/${step.name}`;
 }

@@ -42,7 +42,7 @@ export const records = proxyLocalActivities<RecordActivities>({
 
 /** The same for workflows of users. */
 export const dags = proxyLocalActivities<
-  Pick<DagActivities, 'openDag' | 'releaseNodes' | 'openShard' | 'gather' | 'endDag'>
+  Pick<DagActivities, 'openDag' | 'releaseSteps' | 'releaseNodes' | 'openShard' | 'gather' | 'endDag'>
 >({
   startToCloseTimeout: '10 seconds',
   retry: { initialInterval: '200 milliseconds', backoffCoefficient: 2, maximumInterval: '5 seconds' },

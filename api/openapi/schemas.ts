@@ -333,7 +333,7 @@ const progress = object({
   waiting: within(whole, { description: 'Not released, or never to run: skipped, or left out of a rerun' }),
   'deleted?': within(whole, { description: 'Of a deleted workflow: jobs that were deleted with it, or before' }),
 });
-const progressOfNode = object({
+const progressOfStep = object({
   ...counts,
   skipped: within(whole, {
     description: 'Will not run, as something it depends on failed or the workflow was deleted',
@@ -453,7 +453,7 @@ const named = {
     id: whole,
     name: text,
     status,
-    nodes: arrayOf(object({ name: text, count: whole, firstJobId: whole, progress: progressOfNode })),
+    nodes: arrayOf(object({ name: text, count: whole, firstJobId: whole, progress: progressOfStep })),
     edges: arrayOf(object({ parent: text, child: text })),
   }),
   Quotas: object({

@@ -4,7 +4,7 @@
  */
 import type { Context, MiddlewareHandler } from 'hono';
 import type { Database } from '../../db/connection.ts';
-import { findJobHandle, findNodes, readOutput, type JobHandle } from '../../db/job-output.ts';
+import { findJobHandle, findSteps, readOutput, type JobHandle } from '../../db/job-output.ts';
 import { badRequest } from '../errors.ts';
 import { largestInteger, wholeQuery } from '../numbers.ts';
 import { outputOperation } from '../openapi/jobs.ts';
@@ -59,7 +59,7 @@ async function resolve(
   const node = c.req.query('node') ?? '0';
   const addresses = outputAddresses(rawSegments(c, stream), node, stream);
   if (addresses.length === 0) wholeQuery(c, 'node', 0);
-  const found = await findNodes(
+  const found = await findSteps(
     deps.db,
     workflowId,
     addresses.map(({ name }) => name),

@@ -5,7 +5,7 @@ import type { ListFilter } from '../../db/list-pages.ts';
 import {
   findWorkflowHandle,
   listDetailedWorkflows,
-  listNodes,
+  listSteps,
   listWorkflows,
   unfinishedWorkflows,
   type DetailedWorkflow,
@@ -143,7 +143,7 @@ export function workflowRoutes(app: App, guards: MiddlewareHandler<Env>[], deps:
     docs: { GET: docs.graph },
     GET: async (c) => {
       const { id, name, status } = await own(c);
-      return c.json({ id, name, status, ...graphView(await listNodes(db, id)) });
+      return c.json({ id, name, status, ...graphView(await listSteps(db, id)) });
     },
   });
 }

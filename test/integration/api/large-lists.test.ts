@@ -107,15 +107,15 @@ describe('a list with a large template', () => {
     const id = await factory(100, 300_000);
     const filter: ListFilter & { workflowId: number } = { owner, scope: 'any', workflowId: id };
     for (const list of [listJobs, listDetailedJobs]) {
-      const before = await documentReads('workflow_nodes');
+      const before = await documentReads('workflow_steps');
       const { rows } = await list(reader.db, filter, { direction: 'oldest', limit: 100 });
       expect(rows).toHaveLength(100);
       expect(rows.every(({ tasks }) => Array.isArray(tasks))).toBe(true);
-      expect((await documentReads('workflow_nodes')) - before).toBe(1);
+      expect((await documentReads('workflow_steps')) - before).toBe(1);
     }
-    const before = await documentReads('workflow_nodes');
+    const before = await documentReads('workflow_steps');
     await listDetailedJobs(reader.db, { owner, scope: 'history' }, { direction: 'oldest', limit: 100 });
-    expect(await documentReads('workflow_nodes')).toBe(before);
+    expect(await documentReads('workflow_steps')).toBe(before);
   });
 });
 
@@ -148,8 +148,8 @@ describe('a page', () => {
 
     const { db, sql } = api.connection;
     const stored = await sql<{ id: number; submitted: { tasks: unknown }; parameters: unknown }[]>`
-      select jobs.id, coalesce(jobs.submitted, nodes.submitted) as submitted, parameters
-      from jobs left join workflow_nodes as nodes on nodes.workflow_id = jobs.workflow_id and nodes.node = jobs.node
+      select jobs.id, coalesce(jobs.submitted, steps.submitted) as submitted, parameters
+      from jobs left join workflow_steps as steps on steps.workflow_id = jobs.workflow_id and steps.step = jobs.step
       where owner = ${owner} order by jobs.id`;
     const filter: ListFilter = { owner, scope: 'any' };
     for (const direction of ['newest', 'oldest'] as const) {

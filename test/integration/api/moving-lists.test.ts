@@ -37,7 +37,7 @@ async function readWhile(path: string, happens: (begun: number[]) => Promise<unk
 /** As many as that, with ids that follow each other; ended or not. */
 async function store(count: number, isEnded: boolean, workflowId: number | null = null): Promise<number[]> {
   const rows = await api.connection.sql<{ id: number }[]>`
-    insert into jobs (id, owner, name, status, in_queue, submitted, description, temporal_id, workflow_id, node, instance)
+    insert into jobs (id, owner, name, status, in_queue, submitted, description, temporal_id, workflow_id, step, instance)
     select id, ${owner}, 'a name that makes it longer', ${isEnded ? 'completed' : 'pending'}, ${!isEnded},
       '{"tasks":[{"image":"busybox","cmd":"date"}]}', '{}', 'job-' || id, ${workflowId}::int, 0, 0
     from (select nextval('ids')::int as id from generate_series(1, ${count})) as fresh

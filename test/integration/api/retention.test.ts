@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { endJob } from '../../../db/execution.ts';
 import type { JobEnding } from '../../../domain/job-messages.ts';
-import { endWorkflow, releaseNodes } from '../../../db/workflow-execution.ts';
+import { endWorkflow, releaseSteps } from '../../../db/workflow-execution.ts';
 import { removeExpired, type RetentionDependencies, type RetentionSettings } from '../../../scheduler/retention.ts';
 import { outputKey, snapshotKey, uploadKey } from '../../../storage/keys.ts';
 import type { ObjectStore } from '../../../storage/object-store.ts';
@@ -36,7 +36,7 @@ afterAll(async () => {
   await api?.close();
 });
 beforeEach(async () => {
-  const tables = ['jobs', 'workflows', 'workflow_nodes', 'job_logs', 'job_events', 'outputs', 'attempts', 'job_points'];
+  const tables = ['jobs', 'workflows', 'workflow_steps', 'job_logs', 'job_events', 'outputs', 'attempts', 'job_points'];
   const more = ['job_calls', 'notifications', 'idempotency_keys', 'past_usage', 'outbox'];
   await api.connection.sql.unsafe(`truncate ${[...tables, ...more].join(', ')} cascade`);
   for (const store of [api.store, s3]) for (const key of await keysIn(store)) await store.delete(key);
@@ -189,7 +189,7 @@ describe('a workflow', () => {
   };
   const ranWorkflow = async () => {
     const { id } = (await anna.post('/workflows', document)).json as { id: number };
-    await releaseNodes(api.connection.db, id, [0, 1]);
+    await releaseSteps(api.connection.db, id, [0, 1]);
     await begin(id + 1);
     const key = outputKey(await uidOf(id + 1), 1, 'file', 'out.txt');
     await api.store.folder.write(key, [Buffer.from('made')], {});
@@ -218,7 +218,7 @@ describe('a workflow', () => {
     });
     expect(await rowsOf(id, id + 1, id + 2)).toEqual({});
     expect((await anna.get(`/workflows/${id}`)).json).toEqual([]);
-    expect([...(await api.connection.sql`select 1 from workflow_nodes`)]).toEqual([]);
+    expect([...(await api.connection.sql`select 1 from workflow_steps`)]).toEqual([]);
     expect(await keysIn(api.store)).toEqual([]);
   });
 
@@ -228,7 +228,7 @@ describe('a workflow', () => {
     await endWorkflow(api.connection.db, id, false);
     await api.connection.sql`update workflows set ended_at = now() - interval '50 days'`;
     const { id: again } = (await anna.put(`/workflows/${id}`)).json as { id: number };
-    await releaseNodes(api.connection.db, again, [1]);
+    await releaseSteps(api.connection.db, again, [1]);
     await failSecond(again);
     await endWorkflow(api.connection.db, again, false);
     const before = await usage();

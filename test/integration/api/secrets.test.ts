@@ -62,7 +62,7 @@ test('jobs, workflows, their clones and reruns keep credentials that only we can
   }
   expect(await tablesWith(secret)).toEqual([]);
   // The search itself finds what is there, so that it proves something.
-  expect((await tablesWith('reg.example/x')).sort()).toEqual(['jobs', 'workflow_nodes', 'workflows']);
+  expect((await tablesWith('reg.example/x')).sort()).toEqual(['jobs', 'workflow_steps', 'workflows']);
 });
 
 test('a rotated key still opens what it sealed, and a lost one is told', async () => {

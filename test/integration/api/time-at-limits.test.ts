@@ -187,8 +187,8 @@ const cases: Case[] = [
       const id = await workflow(client, sweep(1000));
       // As its first activity would.
       await api.connection.sql`
-        insert into jobs (owner, name, temporal_id, workflow_id, node, instance, parameters)
-        select owner, name || g, 'copy-' || ${id}::int || '-' || g, workflow_id, node, 1000 + g, parameters
+        insert into jobs (owner, name, temporal_id, workflow_id, step, instance, parameters)
+        select owner, name || g, 'copy-' || ${id}::int || '-' || g, workflow_id, step, 1000 + g, parameters
         from jobs, generate_series(1, ${n}::int) as g where jobs.id = ${id + 1}`;
       return () => client.get(`/jobs?workflow=true&id=${id}`);
     },

@@ -154,9 +154,9 @@ describe('PUT', () => {
     const again = async (selection: object) => {
       const { status, json } = await rerunSome(id, selection);
       if (status !== 200) return json.error as string;
-      const rows = await sql<{ node: number; instance: number }[]>`
-        select node, instance from jobs where workflow_id = ${json.id} and status = 'pending' order by id`;
-      return rows.map(({ node, instance }) => `${node}/${instance}`).join(' ');
+      const rows = await sql<{ step: number; instance: number }[]>`
+        select step, instance from jobs where workflow_id = ${json.id} and status = 'pending' order by id`;
+      return rows.map(({ step, instance }) => `${step}/${instance}`).join(' ');
     };
     expect(await again({ jobs: 'point' })).toBe('0/0 0/1 0/2 0/3');
     expect(await again({ jobs: 'point', instances: '0-1,3,900000000-999999999' })).toBe('0/0 0/1 0/3');

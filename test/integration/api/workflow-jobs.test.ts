@@ -136,7 +136,7 @@ describe('jobs of workflows', () => {
   test('a hundred thousand of them come page by page', async () => {
     const id = await createWorkflow(anna);
     await api.connection.sql`
-      insert into jobs (id, owner, name, workflow_id, node, instance, parameters, temporal_id)
+      insert into jobs (id, owner, name, workflow_id, step, instance, parameters, temporal_id)
       select nextval('ids')::int, ${`anna${counter}`}, 'scan/point/' || n, ${id}, 0, n, jsonb_build_object('x', n), 'bulk-' || n
       from generate_series(1, 100000) as n`;
     const response = await api.app.request(`/v1/jobs?id=${id}&workflow=true&num=-1&all=true`, {

@@ -150,11 +150,11 @@ describe('GET /workflows/<id>', () => {
 });
 
 describe('GET /workflows/<id>/graph', () => {
-  test('tells nodes with their counts, and edges', async () => {
+  test('tells steps with their counts, and edges', async () => {
     const id = await createWorkflow(anna);
     await api.connection.sql`
-      update workflow_nodes set done = 1, failed = 1, queued = 1 where workflow_id = ${id} and name = 'point'`;
-    await api.connection.sql`update workflow_nodes set skipped = 1 where workflow_id = ${id} and name = 'merge'`;
+      update workflow_steps set done = 1, failed = 1, queued = 1 where workflow_id = ${id} and name = 'point'`;
+    await api.connection.sql`update workflow_steps set skipped = 1 where workflow_id = ${id} and name = 'merge'`;
     expect(await anna.get(`/workflows/${id}/graph`)).toMatchObject({
       status: 200,
       json: {

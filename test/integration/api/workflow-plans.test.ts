@@ -1,17 +1,17 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { connect, type Connection } from '../../../db/connection.ts';
-import { findNodes } from '../../../db/job-output.ts';
+import { findSteps } from '../../../db/job-output.ts';
 import { listDetailedJobs, listJobs, unfinishedJobs, type JobFilter } from '../../../db/job-listing.ts';
 import type { ListFilter, ListPage } from '../../../db/list-pages.ts';
 import { migrateDatabase } from '../../../db/migrate.ts';
-import { listDetailedWorkflows, listNodes, listWorkflows, unfinishedWorkflows } from '../../../db/workflow-listing.ts';
+import { listDetailedWorkflows, listSteps, listWorkflows, unfinishedWorkflows } from '../../../db/workflow-listing.ts';
 import { startPostgres, type TestPostgres } from './postgres.ts';
 
 let postgres: TestPostgres;
 let connection: Connection;
 
 /**
- * 100,000 jobs: a hundred workflows with two nodes of five hundred jobs, most of them of one owner. And 20,000
+ * 100,000 jobs: a hundred workflows with two steps of five hundred jobs, most of them of one owner. And 20,000
  * workflows more that have no jobs any more.
  */
 beforeAll(async () => {
@@ -27,15 +27,15 @@ beforeAll(async () => {
       '{"jobs":[]}', '{}', 'workflow-' || n, n * 2000 + 1, 1000
     from generate_series(1, 20000) as n`;
   await sql`
-    insert into workflow_nodes (workflow_id, node, name, first_job_id, count, is_factory, submitted, description)
-    select id, node, 'node' || node, id + 1 + node * 500, 500, true, '{"tasks":[{"image":"x"}]}', '{}'
-    from workflows, generate_series(0, 1) as node`;
+    insert into workflow_steps (workflow_id, step, name, first_job_id, count, is_factory, submitted, description)
+    select id, step, 'step' || step, id + 1 + step * 500, 500, true, '{"tasks":[{"image":"x"}]}', '{}'
+    from workflows, generate_series(0, 1) as step`;
   await sql`
-    insert into jobs (id, owner, name, status, in_queue, workflow_id, node, instance, parameters, temporal_id)
-    select w.id + 1 + i, w.owner, 'wf/node' || i / 500 || '/' || i % 500,
+    insert into jobs (id, owner, name, status, in_queue, workflow_id, step, instance, parameters, temporal_id)
+    select w.id + 1 + i, w.owner, 'wf/step' || i / 500 || '/' || i % 500,
       case when i % 2 = 0 then 'pending' else 'completed' end, i % 2 = 0, w.id, i / 500, i % 500, '{"x":1}', 'job-' || w.id || '-' || i
     from workflows as w, generate_series(0, 999) as i where w.id <= 200000`;
-  await sql`vacuum analyze jobs, workflows, workflow_nodes`;
+  await sql`vacuum analyze jobs, workflows, workflow_steps`;
 });
 afterAll(async () => {
   await connection.close();
@@ -53,7 +53,7 @@ async function reads(): Promise<Reads> {
   await connection.sql`select pg_stat_force_next_flush()`;
   const [row] = await connection.sql<Reads[]>`
     select sum(seq_scan)::int as scans, sum(idx_tup_fetch)::int as rows
-    from pg_stat_user_tables where relname in ('jobs', 'workflows', 'workflow_nodes')`;
+    from pg_stat_user_tables where relname in ('jobs', 'workflows', 'workflow_steps')`;
   return row!;
 }
 
@@ -77,7 +77,7 @@ const ofWorkflow: [string, Omit<JobFilter, 'owner' | 'workflowId'>][] = [
   ['waiting ones', { scope: 'unfinished', status: 'pending' }],
   ['running ones', { scope: 'unfinished', status: 'running' }],
   ['one by its name', { scope: 'queue', name: 'wf/node1/498' }],
-  ['those of a node', { scope: 'history', name: 'node1' }],
+  ['those of a step', { scope: 'history', name: 'step1' }],
 ];
 
 test.each(ofWorkflow)('%s of a workflow are found among the jobs of this workflow only', async (_what, filter) => {
@@ -135,8 +135,8 @@ test('a page of workflows costs what it shows', async () => {
   }
 });
 
-test('nodes are found by their workflow', async () => {
-  for (const look of [() => listNodes(connection.db, 98_000), () => findNodes(connection.db, 98_000, ['node1', 'x'])]) {
+test('steps are found by their workflow', async () => {
+  for (const look of [() => listSteps(connection.db, 98_000), () => findSteps(connection.db, 98_000, ['step1', 'x'])]) {
     const { scans, rows } = await readsOf(look);
     expect(scans).toBe(0);
     expect(rows).toBeLessThanOrEqual(2);

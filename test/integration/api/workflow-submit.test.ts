@@ -240,7 +240,7 @@ describe('a dry run', () => {
     expect(more.json.nodes.map(({ instances }: { instances: unknown[] }) => instances.length)).toEqual([4, 100]);
   });
 
-  test('shows at most 100 of a node, and checks as a submit does', async () => {
+  test('shows at most 100 of a step, and checks as a submit does', async () => {
     const factories = [{ name: 'f', type: 'repeat', jobs: ['point'], number: 300 }];
     const { json } = await anna.post('/workflows?dryRun=true', scan({ factories }));
     expect(json).toMatchObject({ total: 301, nodes: [{ count: 300 }, { count: 1 }] });

@@ -39,7 +39,7 @@ export async function createWorkflow(client: Client, changes: Record<string, unk
   return answer.json.id as number;
 }
 
-/** Ends a workflow and all its jobs: those of the nodes named fail, the others succeed. */
+/** Ends a workflow and all its jobs: those of the steps named fail, the others succeed. */
 export async function finishWorkflow(
   { sql }: Connection,
   id: number,
@@ -47,15 +47,15 @@ export async function finishWorkflow(
   failing: string[] = [],
 ): Promise<void> {
   await sql`
-    update jobs set status = 'completed', succeeded = not (nodes.name = any(${failing})), started_at = now(), ended_at = now(),
+    update jobs set status = 'completed', succeeded = not (steps.name = any(${failing})), started_at = now(), ended_at = now(),
       in_queue = false, attempt = 1
-    from workflow_nodes nodes where jobs.workflow_id = ${id} and nodes.workflow_id = ${id} and nodes.node = jobs.node`;
+    from workflow_steps steps where jobs.workflow_id = ${id} and steps.workflow_id = ${id} and steps.step = jobs.step`;
   await sql`
-    update workflow_nodes set queued = 0, failed = case when name = any(${failing}) then count else 0 end,
+    update workflow_steps set queued = 0, failed = case when name = any(${failing}) then count else 0 end,
       done = case when name = any(${failing}) then 0 else count end where workflow_id = ${id}`;
   await sql`
     update workflows set status = ${status}, started_at = now(), ended_at = now(), in_queue = leave_in_queue, queued = 0,
       done = sums.done, failed = sums.failed
-    from (select sum(done)::int as done, sum(failed)::int as failed from workflow_nodes where workflow_id = ${id}) as sums
+    from (select sum(done)::int as done, sum(failed)::int as failed from workflow_steps where workflow_id = ${id}) as sums
     where id = ${id}`;
 }

@@ -13,7 +13,7 @@ import { endJob } from '../../../db/execution.ts';
 import { recordAttempt } from '../../../db/notifications.ts';
 import { cloneJob, submitJob } from '../../../db/submissions.ts';
 import { closeJobs } from '../../../db/unrun-jobs.ts';
-import { endWorkflow, releaseNodes } from '../../../db/workflow-execution.ts';
+import { endWorkflow, releaseSteps } from '../../../db/workflow-execution.ts';
 import { sealing } from '../../../secrets/sealing.ts';
 import { cloneWorkflow, rerunWorkflow, submitWorkflow } from '../../../db/workflow-submissions.ts';
 import { parseJobDescription } from '../../../descriptions/job.ts';
@@ -184,7 +184,7 @@ describe('a workflow', () => {
 
   it('is told of once, with the counts of its jobs, and so is each job that asked for it', async () => {
     const id = await submit('whole', 'whole@example.org');
-    await releaseNodes(connection.db, id, [0, 1, 2]);
+    await releaseSteps(connection.db, id, [0, 1, 2]);
     for (const job of [1, 2, 3, 4]) await ended(id + job);
     expect(await endWorkflow(connection.db, id, false)).toBe('completed');
     expect(await endWorkflow(connection.db, id, false)).toBe('completed');
@@ -215,9 +215,9 @@ describe('a workflow', () => {
 
   it('that failed is told of, and the jobs that were not run are not', async () => {
     const id = await submit('partly', 'partly@example.org');
-    await releaseNodes(connection.db, id, [0]);
+    await releaseSteps(connection.db, id, [0]);
     await ended(id + 1, 'failed');
-    await closeJobs(connection.db, { workflowId: id, which: 'skipped', nodes: [1, 2] }, 100);
+    await closeJobs(connection.db, { workflowId: id, which: 'skipped', steps: [1, 2] }, 100);
     expect(await endWorkflow(connection.db, id, false)).toBe('failed');
     expect((await all(id)).map(({ target }) => target)).toEqual([`notification-${id + 1}-0`, `notification-${id}-0`]);
     await activities().notify({ about: 'workflow', id, position: 0 });
@@ -228,7 +228,7 @@ describe('a workflow', () => {
 
   it('that is deleted is told of, and the jobs that went with it are not, running or waiting', async () => {
     const id = await submit('gone', 'gone@example.org');
-    await releaseNodes(connection.db, id, [0]);
+    await releaseSteps(connection.db, id, [0]);
     await ended(id + 1, 'deleted');
     await closeJobs(connection.db, { workflowId: id, which: 'neverStarted' }, 100);
     expect(await endWorkflow(connection.db, id, true)).toBe('deleted');

@@ -5,30 +5,30 @@ import type { Sql } from '../../../db/connection.ts';
 import { reasons } from '../../../domain/reasons.ts';
 import { noopJob } from '../../ground/noop-stack.ts';
 
-/** How the jobs of a node end: all well, all badly, every second one badly, or well at the second attempt. */
-export type NodeFate = 'well' | 'badly' | 'half' | 'retried';
+/** How the jobs of a step end: all well, all badly, every second one badly, or well at the second attempt. */
+export type StepFate = 'well' | 'badly' | 'half' | 'retried';
 
-export interface RandomNode {
+export interface RandomStep {
   parents: number[];
   count: number;
-  fate: NodeFate;
+  fate: StepFate;
 }
 
 const fates = fc.oneof(
-  { weight: 8, arbitrary: fc.constant<NodeFate>('well') },
-  { weight: 1, arbitrary: fc.constant<NodeFate>('badly') },
-  { weight: 1, arbitrary: fc.constant<NodeFate>('half') },
-  { weight: 2, arbitrary: fc.constant<NodeFate>('retried') },
+  { weight: 8, arbitrary: fc.constant<StepFate>('well') },
+  { weight: 1, arbitrary: fc.constant<StepFate>('badly') },
+  { weight: 1, arbitrary: fc.constant<StepFate>('half') },
+  { weight: 2, arbitrary: fc.constant<StepFate>('retried') },
 );
 
 /** Parents come earlier. */
-export function randomDags(size: { min: number; max: number }, mostInstances: number): fc.Arbitrary<RandomNode[]> {
+export function randomDags(size: { min: number; max: number }, mostInstances: number): fc.Arbitrary<RandomStep[]> {
   const count = fc.oneof(fc.constant(1), fc.integer({ min: 1, max: mostInstances }));
-  return fc.integer(size).chain((nodes) =>
+  return fc.integer(size).chain((steps) =>
     fc.tuple(
-      ...Array.from({ length: nodes }, (_, node) =>
+      ...Array.from({ length: steps }, (_, step) =>
         fc.record({
-          parents: node === 0 ? fc.constant<number[]>([]) : fc.uniqueArray(fc.nat({ max: node - 1 }), { maxLength: 3 }),
+          parents: step === 0 ? fc.constant<number[]>([]) : fc.uniqueArray(fc.nat({ max: step - 1 }), { maxLength: 3 }),
           count,
           fate: fates,
         }),
@@ -37,27 +37,27 @@ export function randomDags(size: { min: number; max: number }, mostInstances: nu
   );
 }
 
-const nameOf = (node: number): string => `n${node}`;
-const exitCode = (fate: NodeFate, instance: number): number =>
+const nameOf = (step: number): string => `n${step}`;
+const exitCode = (fate: StepFate, instance: number): number =>
   fate === 'badly' || (fate === 'half' && instance % 2 === 0) ? 3 : 0;
 
-export function documentOf(nodes: RandomNode[]): Record<string, unknown> {
+export function documentOf(steps: RandomStep[]): Record<string, unknown> {
   const dependencies: Record<string, string[]> = {};
-  for (const [node, { parents }] of nodes.entries()) {
-    for (const parent of parents) (dependencies[nameOf(parent)] ??= []).push(nameOf(node));
+  for (const [step, { parents }] of steps.entries()) {
+    for (const parent of parents) (dependencies[nameOf(parent)] ??= []).push(nameOf(step));
   }
   return {
     name: 'random',
-    jobs: nodes.map(({ fate }, node) =>
+    jobs: steps.map(({ fate }, step) =>
       fate === 'retried'
-        ? noopJob(nameOf(node), 'exit 1 before attempt 2', { policies: { maximumRetries: 2 } })
-        : noopJob(nameOf(node), 'exit $code'),
+        ? noopJob(nameOf(step), 'exit 1 before attempt 2', { policies: { maximumRetries: 2 } })
+        : noopJob(nameOf(step), 'exit $code'),
     ),
     dependencies,
-    factories: nodes.map(({ count, fate }, node) => ({
+    factories: steps.map(({ count, fate }, step) => ({
       type: 'zip',
-      name: `f${node}`,
-      jobs: [nameOf(node)],
+      name: `f${step}`,
+      jobs: [nameOf(step)],
       parameters: [{ name: 'code', values: Array.from({ length: count }, (_, i) => exitCode(fate, i)) }],
     })),
   };
@@ -65,7 +65,7 @@ export function documentOf(nodes: RandomNode[]): Record<string, unknown> {
 
 interface Row {
   id: number;
-  node: number;
+  step: number;
   instance: number;
   status: string;
   statusReason: string | null;
@@ -79,7 +79,7 @@ interface Row {
 }
 
 const readJobs = async (sql: Sql, workflowId: number): Promise<Row[]> => sql<Row[]>`
-  select id, node, instance, status, status_reason as "statusReason", succeeded, kept_from as "keptFrom",
+  select id, step, instance, status, status_reason as "statusReason", succeeded, kept_from as "keptFrom",
     array(select (task->>'exitCode')::int from jsonb_array_elements(execution->'tasks') task) as "exitCodes",
     extract(epoch from started_at)::float8 as "startedAt", extract(epoch from ended_at)::float8 as "endedAt",
     (select count(*)::int from attempts where job_id = jobs.id) as attempts,
@@ -101,20 +101,20 @@ export interface Counts {
 export async function expectLikeModel(
   sql: Sql,
   workflowId: number,
-  nodes: RandomNode[],
+  steps: RandomStep[],
   { deleted = new Set<number>(), isDeleted = false } = {},
 ): Promise<Counts> {
   const jobs = await readJobs(sql, workflowId);
-  const total = nodes.reduce((sum, { count }) => sum + count, 0);
+  const total = steps.reduce((sum, { count }) => sum + count, 0);
   expect(jobs.map(({ id }) => id)).toEqual(Array.from({ length: total }, (_, i) => workflowId + 1 + i));
-  const byNode = nodes.map((_, node) => jobs.filter((job) => job.node === node));
-  const isDone = byNode.map((own) => own.every(({ succeeded }) => succeeded));
+  const byStep = steps.map((_, step) => jobs.filter((job) => job.step === step));
+  const isDone = byStep.map((own) => own.every(({ succeeded }) => succeeded));
   const counts: Counts = { total, done: 0, failed: 0, waiting: 0 };
 
-  for (const [node, { parents, fate }] of nodes.entries()) {
+  for (const [step, { parents, fate }] of steps.entries()) {
     const mayRun = parents.every((parent) => isDone[parent]);
-    const since = Math.max(0, ...parents.flatMap((parent) => byNode[parent]!.map(({ endedAt }) => endedAt ?? 0)));
-    for (const job of byNode[node]!) {
+    const since = Math.max(0, ...parents.flatMap((parent) => byStep[parent]!.map(({ endedAt }) => endedAt ?? 0)));
+    for (const job of byStep[step]!) {
       const what = JSON.stringify(job);
       const isKept = job.keptFrom !== null;
       // One end, and it is told once.
@@ -139,7 +139,7 @@ export async function expectLikeModel(
         expect(job, what).toMatchObject({ status: 'failed', statusReason: reasons.dependencyFailed, attempts: 0 });
       }
     }
-    const unsuccessful = byNode[node]!.filter(({ succeeded }) => !succeeded).length;
+    const unsuccessful = byStep[step]!.filter(({ succeeded }) => !succeeded).length;
     if (mayRun) counts.failed += unsuccessful;
     else counts.waiting += unsuccessful;
   }

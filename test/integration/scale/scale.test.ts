@@ -108,36 +108,36 @@ describe('a sweep', () => {
 
 describe('a random graph', () => {
   it(
-    `of ${sizes.dagNodes} nodes ends as the model says`,
+    `of ${sizes.dagSteps} steps ends as the model says`,
     async () => {
-      const [nodes] = fc.sample(randomDags({ min: sizes.dagNodes, max: sizes.dagNodes }, 4), { numRuns: 1, seed: 4 });
-      const id = await workflows.submit(documentOf(nodes!));
-      const ended = await workflows.ended(id, patience(sizes.dagNodes * 3));
-      const counts = await expectLikeModel(connection.sql, id, nodes!);
+      const [steps] = fc.sample(randomDags({ min: sizes.dagSteps, max: sizes.dagSteps }, 4), { numRuns: 1, seed: 4 });
+      const id = await workflows.submit(documentOf(steps!));
+      const ended = await workflows.ended(id, patience(sizes.dagSteps * 3));
+      const counts = await expectLikeModel(connection.sql, id, steps!);
       expect(ended.progress).toEqual(progressOf(counts));
       expect(ended.status).toBe(counts.done === counts.total ? 'completed' : 'failed');
     },
-    (patience(sizes.dagNodes * 3) + 60) * 1000,
+    (patience(sizes.dagSteps * 3) + 60) * 1000,
   );
 
   it(
     'of any shape does, with jobs and workflows deleted meanwhile, and when it is run again',
     async () => {
       const cases = fc.record({
-        nodes: randomDags({ min: 1, max: 9 }, 5),
+        steps: randomDags({ min: 1, max: 9 }, 5),
         deletions: fc.array(fc.nat(), { maxLength: 3 }),
         deletesWorkflow: fc.integer({ min: 0, max: 5 }).map((roll) => roll === 0),
         afterMs: fc.nat({ max: 400 }),
       });
-      const run = fc.asyncProperty(cases, async ({ nodes, deletions, deletesWorkflow, afterMs }) => {
-        const id = await workflows.submit(documentOf(nodes));
-        const total = nodes.reduce((sum, { count }) => sum + count, 0);
+      const run = fc.asyncProperty(cases, async ({ steps, deletions, deletesWorkflow, afterMs }) => {
+        const id = await workflows.submit(documentOf(steps));
+        const total = steps.reduce((sum, { count }) => sum + count, 0);
         await new Promise((resolve) => setTimeout(resolve, afterMs));
         const deleted = new Set(deletions.map((pick) => id + 1 + (pick % total)));
         for (const job of deleted) await running.rest.request('DELETE', `/jobs/${job}`);
         if (deletesWorkflow) await running.rest.request('DELETE', `/workflows/${id}`);
         const ended = await workflows.ended(id, 120);
-        const counts = await expectLikeModel(connection.sql, id, nodes, {
+        const counts = await expectLikeModel(connection.sql, id, steps, {
           deleted,
           isDeleted: ended.status === 'deleted',
         });
@@ -149,7 +149,7 @@ describe('a random graph', () => {
 
         const again = await workflows.rerun(id);
         const rerun = await workflows.ended(again, 120);
-        expect(rerun.progress).toEqual(progressOf(await expectLikeModel(connection.sql, again, nodes)));
+        expect(rerun.progress).toEqual(progressOf(await expectLikeModel(connection.sql, again, steps)));
         expect(rerun.progress.done).toBeGreaterThanOrEqual(counts.done);
       });
       await fc.assert(run, { numRuns: sizes.randomDags, seed: 2, endOnFailure: true });

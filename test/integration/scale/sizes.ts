@@ -2,8 +2,8 @@
  * How large the workflows of these tests are. A CI run has the small sizes; `npm run test:scale` runs the same tests with
  * the large ones.
  */
-const small = { sweep: 400, dagNodes: 60, submit: 3000, killed: 48, randomDags: 12 };
-const full: typeof small = { sweep: 10_000, dagNodes: 500, submit: 100_000, killed: 2000, randomDags: 60 };
+const small = { sweep: 400, dagSteps: 60, submit: 3000, killed: 48, randomDags: 12 };
+const full: typeof small = { sweep: 10_000, dagSteps: 500, submit: 100_000, killed: 2000, randomDags: 60 };
 
 export const isFull = process.env['PROMINENCE_TEST_SCALE'] === 'full';
 export const sizes = isFull ? full : small;

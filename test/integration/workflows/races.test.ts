@@ -11,7 +11,7 @@ import { beginFirstAttempt, endJob, lockJob } from '../../../db/execution.ts';
 import { requestDeletion } from '../../../db/job-requests.ts';
 import { enqueue, lockPlacements } from '../../../db/placements.ts';
 import { submitJob } from '../../../db/submissions.ts';
-import { releaseNodes } from '../../../db/workflow-execution.ts';
+import { releaseSteps } from '../../../db/workflow-execution.ts';
 import { expandNext } from '../../../db/workflow-expansion.ts';
 import { submitWorkflow } from '../../../db/workflow-submissions.ts';
 import { parseJobDescription } from '../../../descriptions/job.ts';
@@ -138,7 +138,7 @@ async function releasedSweep(count: number): Promise<number> {
   const { submitted, description } = parsed;
   const { id } = await submitWorkflow(connection.db, { identity, submitted, description });
   while (!(await connection.sql.begin((sql) => expandNext(sql, id, 100))));
-  await releaseNodes(connection.db, id, [0]);
+  await releaseSteps(connection.db, id, [0]);
   return id;
 }
 
@@ -233,11 +233,11 @@ it('jobs of a workflow that wait and run are deleted while one of them ends', as
   await connection.sql`update jobs set status = 'running' where id = ${id + 1}`;
   let both: Promise<unknown> | undefined;
   await connection.sql.begin(async (sql) => {
-    await sql`select 1 from workflow_nodes for update`;
-    // It has rows of jobs, and waits for their node's.
+    await sql`select 1 from workflow_steps for update`;
+    // It has rows of jobs, and waits for their step's.
     const deleting = requestDeletion(connection.db, 'ann', [id + 1, id + 2, id + 3]);
     await someoneWaits();
-    // It must not have its own row and wait for the node's: the deletion is to come to that row after the node's.
+    // It must not have its own row and wait for the step's: the deletion is to come to that row after the step's.
     both = Promise.all([deleting, end(id + 1)]);
     await someoneWaits(2);
   });

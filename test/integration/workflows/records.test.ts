@@ -10,7 +10,7 @@ import { enqueue, queuePage, type QueuedRequest } from '../../../db/placements.t
 import { submitJob } from '../../../db/submissions.ts';
 import { closeJobs } from '../../../db/unrun-jobs.ts';
 import { listWorkflows } from '../../../db/workflow-listing.ts';
-import { endWorkflow, releaseNodes } from '../../../db/workflow-execution.ts';
+import { endWorkflow, releaseSteps } from '../../../db/workflow-execution.ts';
 import { expandNext } from '../../../db/workflow-expansion.ts';
 import { rerunWorkflow, submitWorkflow, submitWorkflowOnce } from '../../../db/workflow-submissions.ts';
 import { workflowListView } from '../../../api/workflow-view.ts';
@@ -68,10 +68,10 @@ async function expandAll(id: number): Promise<void> {
 async function counters(id: number) {
   const [row] = await connection.sql<Record<string, number>[]>`
     select total, done, failed, queued, skipped from workflows where id = ${id}`;
-  const [nodes] = await connection.sql<Record<string, number>[]>`
+  const [steps] = await connection.sql<Record<string, number>[]>`
     select sum(count)::int as total, sum(done)::int as done, sum(failed)::int as failed, sum(queued)::int as queued,
-      sum(skipped)::int as skipped from workflow_nodes where workflow_id = ${id}`;
-  expect(nodes).toEqual(row);
+      sum(skipped)::int as skipped from workflow_steps where workflow_id = ${id}`;
+  expect(steps).toEqual(row);
   return row!;
 }
 
@@ -144,15 +144,15 @@ describe('a submit', () => {
 describe('progress', () => {
   it('is exact when jobs end at the same moment, and counts nothing twice', async () => {
     const { id } = await submitWorkflow(connection.db, sweep('busy', 100));
-    await releaseNodes(connection.db, id, [0]);
-    await releaseNodes(connection.db, id, [0]);
+    await releaseSteps(connection.db, id, [0]);
+    await releaseSteps(connection.db, id, [0]);
     expect(await counters(id)).toEqual({ total: 101, done: 0, failed: 0, queued: 100, skipped: 0 });
     const jobs = Array.from({ length: 100 }, (_, i) => id + 1 + i);
     await Promise.all([...jobs, ...jobs].map((jobId) => finish(jobId, jobId % 4 !== 0)));
     const failed = jobs.filter((jobId) => jobId % 4 === 0).length;
     expect(await counters(id)).toEqual({ total: 101, done: 100 - failed, failed, queued: 0, skipped: 0 });
     expect(await endWorkflow(connection.db, id, false)).toBeUndefined();
-    await closeJobs(connection.db, { workflowId: id, which: 'skipped', nodes: [1] }, 10);
+    await closeJobs(connection.db, { workflowId: id, which: 'skipped', steps: [1] }, 10);
     // What was cancelled has not failed, and what has no result because of others neither.
     const [first, cancelled, second, killed] = jobs.filter((jobId) => jobId % 4 === 0);
     await connection.sql`update jobs set status = 'deleted' where id = ${cancelled!}`;
@@ -168,7 +168,7 @@ describe('progress', () => {
     const rerun = await rerunWorkflow(connection.db, identity, id);
     if (rerun.kind !== 'accepted') throw new Error(rerun.kind);
     expect(await counters(rerun.id)).toEqual({ total: 101, done: 100 - failed, failed: 0, queued: 0, skipped: 0 });
-    await releaseNodes(connection.db, rerun.id, [0]);
+    await releaseSteps(connection.db, rerun.id, [0]);
     expect(await counters(rerun.id)).toMatchObject({ queued: failed, done: 100 - failed });
     const dag = createDagActivities({ db: connection.db, ...settings });
     const range = { firstJobId: rerun.id + 1, count: 100, shardId: 'shard' };
@@ -185,7 +185,7 @@ describe('progress', () => {
 
   it('of a deleted workflow tells what became of its jobs', async () => {
     const { id } = await submitWorkflow(connection.db, sweep('gone', 6));
-    await releaseNodes(connection.db, id, [0]);
+    await releaseSteps(connection.db, id, [0]);
     await finish(id + 1, true);
     await finish(id + 2, false);
     await closeJobs(connection.db, { workflowId: id, which: 'leftOver', isDeleted: true }, 100);
@@ -204,7 +204,7 @@ describe('progress', () => {
     const submission = sweep('expired', 5);
     for (const job of submission.description.jobs) job.policies.maximumTimeInQueueMinutes = 1;
     const { id } = await submitWorkflow(connection.db, submission);
-    await releaseNodes(connection.db, id, [0]);
+    await releaseSteps(connection.db, id, [0]);
     const dag = createDagActivities({ db: connection.db, ...settings });
     await dag.openShard({ firstJobId: id + 1, count: 5, shardId: 'patient' });
     expect(await endExpired(connection.db)).toBe(0);
@@ -223,7 +223,7 @@ describe('progress', () => {
 
   it('of a deleted workflow tells released jobs from those that waited', async () => {
     const { id } = await submitWorkflow(connection.db, sweep('deleted', 20));
-    await releaseNodes(connection.db, id, [0]);
+    await releaseSteps(connection.db, id, [0]);
     await finish(id + 1, true);
     while (await closeJobs(connection.db, { workflowId: id, which: 'neverStarted' }, 7));
     expect(await counters(id)).toEqual({ total: 21, done: 1, failed: 19, queued: 0, skipped: 1 });
@@ -256,7 +256,7 @@ describe('the queue', () => {
     const bounded = await asking(5);
     expect([impatient, patient, bounded].map(({ answer }) => answer.kind)).toEqual(['queued', 'queued', 'queued']);
     const { id: shard } = await submitWorkflow(connection.db, sweep('impatient', 3));
-    await releaseNodes(connection.db, shard, [0]);
+    await releaseSteps(connection.db, shard, [0]);
     await dag.openShard({ firstJobId: shard + 1, count: 3, shardId: 'impatient' });
 
     const leave = queueLeaver(connection.db, { sites: [site] });

@@ -2,11 +2,11 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import type { JobDescription } from './description.ts';
 import { instanceCount, instanceParameters, instantiate } from './instance.ts';
-import { nodeSizes } from './node-size.ts';
+import { stepSizes } from './step-size.ts';
 import { parameterText, type Parameters } from './parameters.ts';
 import { sweepByNumber } from './sweep.ts';
 import type { Factory } from './workflow-description.ts';
-import type { PlannedNode } from './workflow-plan.ts';
+import type { PlannedStep } from './workflow-plan.ts';
 
 const text = fc
   .array(fc.constantFrom('$x', '${x}', '$yy', '$', '$$', '{', 'http', 'a', '/'), { maxLength: 8 })
@@ -15,7 +15,7 @@ const texts = fc.array(text, { maxLength: 3 });
 const description = fc.record({ cmds: texts, urls: texts, outputFiles: texts, outputDirs: texts }).map(
   ({ cmds, urls, ...outputs }) =>
     ({
-      name: 'node',
+      name: 'step',
       labels: { a: 'label' },
       tasks: cmds.map((cmd, i) => {
         const [workdir, stdout, value = ''] = [urls[i], outputs.outputFiles[i], outputs.outputDirs[i]];
@@ -41,7 +41,7 @@ const factory: fc.Arbitrary<Factory> = fc.oneof(
   fc.constant<Factory>({ kind: 'repeat', name: 'f', jobs: [], number: 2 }),
 );
 
-const nodeOf = (template: JobDescription, made: Factory): PlannedNode => ({
+const stepOf = (template: JobDescription, made: Factory): PlannedStep => ({
   name: template.name,
   offset: 0,
   count: instanceCount(made),
@@ -56,17 +56,17 @@ const textsOf = (parameters: Parameters) =>
 test('no instance is larger than is told, and all of them keep no more', () => {
   fc.assert(
     fc.property(description, factory, (template, made) => {
-      const node = nodeOf(template, made);
-      const [size] = nodeSizes([node]);
+      const step = stepOf(template, made);
+      const [size] = stepSizes([step]);
       let kept = 0;
-      for (let index = 0; index < node.count; index += 1) {
+      for (let index = 0; index < step.count; index += 1) {
         const parameters = instanceParameters(made, index);
         const { tasks, artifacts, outputFiles, outputDirs } = instantiate(template, { jobId: 1, parameters });
         const ofTasks = tasks.map(({ cmd, workdir, stdout, env }) => [cmd, workdir, stdout, ...Object.values(env)]);
         const all = [ofTasks.flat(), artifacts.map(({ url }) => url), outputFiles, outputDirs].flat();
         const ofInstance = [...all, ...textsOf(parameters)].join('').length;
         expect(ofInstance).toBeLessThanOrEqual(size!.ofInstance);
-        kept += ['node', 'a', 'label', ...textsOf(parameters)].join('').length;
+        kept += ['step', 'a', 'label', ...textsOf(parameters)].join('').length;
       }
       expect(kept).toBeLessThanOrEqual(size!.kept);
     }),
@@ -76,10 +76,10 @@ test('no instance is larger than is told, and all of them keep no more', () => {
 test('a factory of many jobs and values is measured once', () => {
   const values = Array.from({ length: 200_000 }, (_, i) => `value ${i}`);
   const made: Factory = { kind: 'zip', name: 'f', jobs: [], parameters: [{ name: 'x', values }] };
-  const template = { name: 'node', labels: {}, tasks: [], artifacts: [], outputFiles: ['$x'], outputDirs: [] };
-  const node = nodeOf(template as unknown as JobDescription, made);
+  const template = { name: 'step', labels: {}, tasks: [], artifacts: [], outputFiles: ['$x'], outputDirs: [] };
+  const step = stepOf(template as unknown as JobDescription, made);
   const begin = performance.now();
-  expect(nodeSizes(Array.from({ length: 2000 }, () => node)).at(-1)!.ofInstance).toBeGreaterThan(
+  expect(stepSizes(Array.from({ length: 2000 }, () => step)).at(-1)!.ofInstance).toBeGreaterThan(
     2 + 'value 199999'.length,
   );
   expect(performance.now() - begin).toBeLessThan(2000);

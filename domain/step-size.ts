@@ -1,24 +1,24 @@
 /**
- * What the jobs of a node come to, told without making them: a description that is small to send can be larger than a
+ * What the jobs of a step come to, told without making them: a description that is small to send can be larger than a
  * database or a memory by what factories multiply and put into texts. In characters.
  */
 import type { JobDescription } from './description.ts';
 import { parameterText } from './parameters.ts';
 import { longestPoint } from './sweep.ts';
 import type { Factory } from './workflow-description.ts';
-import type { PlannedNode } from './workflow-plan.ts';
+import type { PlannedStep } from './workflow-plan.ts';
 
-export interface NodeSize {
-  /** What all its jobs keep beside the template: name of the node, labels, parameters. */
+export interface StepSize {
+  /** What all its jobs keep beside the template: name of the step, labels, parameters. */
   kept: number;
   /** At least as many as any one of its jobs has in its parameters, and in texts that these are put into. */
   ofInstance: number;
 }
 
-/** Of each node, in time of the description's size. */
-export function nodeSizes(nodes: readonly PlannedNode[]): NodeSize[] {
+/** Of each step, in time of the description's size. */
+export function stepSizes(steps: readonly PlannedStep[]): StepSize[] {
   const known = new Map<Factory, ParameterSize>();
-  return nodes.map(({ name, count, description, factory }) => {
+  return steps.map(({ name, count, description, factory }) => {
     const parameters = factory ? (known.get(factory) ?? sizeOf(factory, count)) : none;
     if (factory) known.set(factory, parameters);
     const labels = Object.entries(description.labels).flat();
