@@ -1,6 +1,6 @@
 /** One connection's worth of following a machine. Any call may throw HostError: then the caller connects anew. */
 import type { Database } from '../db/connection.ts';
-import { tellTruncated } from '../db/execution.ts';
+import { recordTruncation } from '../db/execution.ts';
 import { appendLogs, storedLength } from '../db/logs.ts';
 import { activeRuns, type ActiveRun } from '../db/machines.ts';
 import { runToken, type RunRef } from '../domain/runs.ts';
@@ -112,17 +112,17 @@ export class Follower {
     this.told.set(token, told);
     const { attempt } = claim;
     for (const task of seen.tasks) {
-      if (task.state === 'running' || told.has(task.taskIndex)) continue;
+      if (task.state === 'running' || told.has(task.launchNumber)) continue;
       if (task.state === 'finished') {
         await this.deps.signals.taskFinished(claim.temporalId, {
           attempt,
-          launch: task.taskIndex,
+          launch: task.launchNumber,
           result: task.result,
         });
       } else {
         await this.deps.signals.runLost(claim.temporalId, { attempt, cause: 'taskLost', detail: task.detail });
       }
-      told.add(task.taskIndex);
+      told.add(task.launchNumber);
     }
   }
 
@@ -151,7 +151,7 @@ export class Follower {
     if (bytesThere > logBytesPerStream && offset === logBytesPerStream) {
       const notice = Buffer.from(`\n[prominence: ${stream} was cut here, after ${logBytesPerStream} bytes]\n`);
       await appendLogs(db, [{ jobId, attempt, node, stream, offset, bytes: notice }]);
-      await tellTruncated(db, { jobId, attempt }, stream);
+      await recordTruncation(db, { jobId, attempt }, stream);
       offset += notice.length;
     }
     this.copied.set(key, offset);

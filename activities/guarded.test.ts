@@ -7,17 +7,17 @@ import { DescriptionError } from './description-error.ts';
 import { HostError } from '../hosts/host.ts';
 import { StorageError } from '../storage/errors.ts';
 import { guarded } from './host.ts';
-import type { TroubleRecord } from './troubles.ts';
+import type { RetryRecord } from './retry-budget.ts';
 
 /** Failures are what is tested: they are not news. */
 const logger = new DefaultLogger('ERROR');
 
 /** As many attempts as it takes, each with what the last heartbeat of the one before told; at most 50. */
 async function attempts(errors: (attempt: number) => unknown): Promise<{ number: number; error: unknown }> {
-  let heartbeatDetails: TroubleRecord | undefined;
+  let heartbeatDetails: RetryRecord | undefined;
   for (let number = 1; ; number += 1) {
     const environment = new MockActivityEnvironment({ attempt: number, heartbeatDetails }, { logger });
-    environment.on('heartbeat', (details: TroubleRecord) => (heartbeatDetails = details));
+    environment.on('heartbeat', (details: RetryRecord) => (heartbeatDetails = details));
 
     const work = () => guarded(() => Promise.reject(errors(number) as Error));
     const error: unknown = await environment.run(work).then(
@@ -72,8 +72,8 @@ it('does not try again what fails for the description alone', async () => {
 
 it('tells what it waits for and since when, and when that is over', async () => {
   const told: (string | null)[] = [];
-  const tellWait = (words: string | null) => Promise.resolve(void told.push(words));
-  let heartbeatDetails: TroubleRecord | undefined;
+  const recordWait = (words: string | null) => Promise.resolve(void told.push(words));
+  let heartbeatDetails: RetryRecord | undefined;
   const errors = [
     new HostError('unreachable', 'no route'),
     ApplicationFailure.retryable('the store answered 503', 'StoreIsAway'),
@@ -81,8 +81,8 @@ it('tells what it waits for and since when, and when that is over', async () => 
   ];
   for (const error of [...errors, undefined]) {
     const environment = new MockActivityEnvironment({ heartbeatDetails }, { logger });
-    environment.on('heartbeat', (details: TroubleRecord) => (heartbeatDetails = details));
-    const work = () => guarded(() => (error ? Promise.reject(error) : Promise.resolve('done')), tellWait);
+    environment.on('heartbeat', (details: RetryRecord) => (heartbeatDetails = details));
+    const work = () => guarded(() => (error ? Promise.reject(error) : Promise.resolve('done')), recordWait);
     await environment.run(work).catch(() => undefined);
   }
   const since = new Date(heartbeatDetails!.waitingSince!).toISOString().slice(11, 19);
@@ -95,8 +95,8 @@ it('tells what it waits for and since when, and when that is over', async () => 
 
 it('tells nothing of work that did not wait', async () => {
   const told: (string | null)[] = [];
-  const tellWait = (words: string | null) => Promise.resolve(void told.push(words));
+  const recordWait = (words: string | null) => Promise.resolve(void told.push(words));
   const environment = new MockActivityEnvironment({}, { logger });
-  expect(await environment.run(() => guarded(() => Promise.resolve('done'), tellWait))).toBe('done');
+  expect(await environment.run(() => guarded(() => Promise.resolve('done'), recordWait))).toBe('done');
   expect(told).toEqual([]);
 });

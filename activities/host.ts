@@ -8,7 +8,7 @@ import { DrizzleQueryError } from 'drizzle-orm';
 import { isUnavailable, type Database } from '../db/connection.ts';
 import { announcedChecksums } from '../db/uploads.ts';
 import { artifactObject, imageObject } from '../descriptions/object-names.ts';
-import { currentRun, markRunning, publishOutputs, tellWait, type RunFacts } from '../db/execution.ts';
+import { currentRun, markRunning, publishOutputs, recordWait, type RunFacts } from '../db/execution.ts';
 import { forgetObjects } from '../db/quotas.ts';
 import { findImage, forgetImage, recordImage } from '../db/machines.ts';
 import { scratchOutputs } from '../domain/environment.ts';
@@ -26,7 +26,7 @@ import type { JobTokenSubject } from '../domain/job-token.ts';
 import type { RunRef } from '../domain/runs.ts';
 import { withoutTrailingSlashes } from '../domain/slashes.ts';
 import { artifactFileName, meetingFiles } from '../domain/staged-names.ts';
-import { pathInDefault } from '../domain/storage.ts';
+import { pathInDefault } from '../domain/mount.ts';
 import { HostError } from '../hosts/host.ts';
 import { ImageError, type ImageRequest, type Machine, type OutputRequest } from '../hosts/machine.ts';
 import { outputKey } from '../storage/keys.ts';
@@ -36,7 +36,7 @@ import type { ObjectStore } from '../storage/object-store.ts';
 import { byDescription, DescriptionError } from './description-error.ts';
 import { ImageMissing, imageRequest, objectKey } from './images.ts';
 import { preparation, scratchBinds, taskLaunch } from './launch.ts';
-import { Troubles } from './troubles.ts';
+import { RetryBudget } from './retry-budget.ts';
 
 export interface HostDependencies {
   db: Database;
@@ -88,7 +88,7 @@ export function createHostActivities(deps: HostDependencies): HostActivities {
 
   return {
     stageIn: (ref) =>
-      guardedFor(deps, ref, async (troubles) => {
+      guardedFor(deps, ref, async (budget) => {
         const run = await requireCurrent(db, ref);
         await sayRunning(db, run, ref, new Date());
         const { description, owner, groups } = run.job;
@@ -131,12 +131,12 @@ export function createHostActivities(deps: HostDependencies): HostActivities {
         const staged = await machine.stageIn(runOf(ref), preparation(description), artifacts, cancellationSignal);
         if (staged.kind === 'done') return staged;
         const { step, detail, seconds, isAway, index } = staged;
-        if (isAway && keys[index] !== undefined && troubles.mayWaitForStore()) throw storeIsAway(detail);
+        if (isAway && keys[index] !== undefined && budget.mayWaitForStore()) throw storeIsAway(detail);
         return { kind: 'failed', step, detail, seconds };
       }),
 
     pullImage: (ref) =>
-      guardedFor(deps, ref, async (troubles) => {
+      guardedFor(deps, ref, async (budget) => {
         const run = await requireCurrent(db, ref);
         await sayRunning(db, run, ref, new Date());
         try {
@@ -165,7 +165,7 @@ export function createHostActivities(deps: HostDependencies): HostActivities {
           if (error instanceof ImageMissing) return { kind: 'failed', detail: error.message };
           if (!(error instanceof ImageError)) throw error;
           const isUploaded = imageObject(run.job.description.tasks[ref.taskIndex]!.image) !== undefined;
-          const isWorthATry = () => (isUploaded ? troubles.mayWaitForStore() : troubles.count('pull') < pullAttempts);
+          const isWorthATry = () => (isUploaded ? budget.mayWaitForStore() : budget.count('pull') < pullAttempts);
           if (error.code === 'transient' && isWorthATry()) throw ApplicationFailure.retryable(error.message, imageAway);
           return { kind: 'failed', detail: error.message };
         }
@@ -234,11 +234,11 @@ export function createHostActivities(deps: HostDependencies): HostActivities {
         const run = await currentRun(db, ref);
         if (!run) return;
         const machine = await deps.machine(run.machineId);
-        await machine.killRun(runOf(ref), deps.killGraceSeconds, ref.keepStorage ? 'keepStorage' : 'endStorage');
+        await machine.killRun(runOf(ref), deps.killGraceSeconds, ref.keepStorage ? 'keepMount' : 'endMount');
       }),
 
     stageOut: (ref) =>
-      guardedFor(deps, ref, async (troubles) => {
+      guardedFor(deps, ref, async (budget) => {
         const run = await requireCurrent(db, ref);
         const { description, uid } = run.job;
         const wanted = [
@@ -271,7 +271,7 @@ export function createHostActivities(deps: HostDependencies): HostActivities {
         const isRefused = failures.some(({ cause }) => cause === 'refused');
         const isAway = failures.some(({ cause }) => cause === 'upload');
         // The results stay on the machine meanwhile.
-        if ((isAway && troubles.mayWaitForStore()) || (isRefused && troubles.count('refused') < refusedAttempts)) {
+        if ((isAway && budget.mayWaitForStore()) || (isRefused && budget.count('refused') < refusedAttempts)) {
           throw storeIsAway([...new Set(failures.map(({ detail }) => detail))].join('; '));
         }
         const stored = results.flatMap((result, index) => {
@@ -365,30 +365,30 @@ const storeIsAway = (detail: string) => ApplicationFailure.retryable(detail, sto
  * Heartbeats while working. What can't be done for the description alone is not tried again. A host out of reach is tried
  * for ever (its follower decides when it is lost), our database too (nothing can be decided without it), the object store
  * for as long as we are patient, anything else not. What our own end or the caller's cancels is no failure of the work.
- * @param tellWait what is waited for until the next try; null when it is over
+ * @param recordWait what is waited for until the next try; null when it is over
  */
 export async function guarded<T>(
-  work: (troubles: Troubles) => Promise<T>,
-  tellWait?: (words: string | null) => Promise<void>,
+  work: (budget: RetryBudget) => Promise<T>,
+  recordWait?: (words: string | null) => Promise<void>,
 ): Promise<T> {
   const context = Context.current();
-  const troubles = new Troubles(context.info.heartbeatDetails);
-  const beat = setInterval(() => context.heartbeat(troubles.told), 3000);
+  const budget = new RetryBudget(context.info.heartbeatDetails);
+  const beat = setInterval(() => context.heartbeat(budget.record), 3000);
   try {
-    const result = await work(troubles);
-    if (troubles.hasWaited) await tellWait?.(null);
+    const result = await work(budget);
+    if (budget.hasWaited) await recordWait?.(null);
     return result;
   } catch (error) {
     const isEnding = context.cancellationSignal.aborted;
-    const isFinal = !isEnding && !mayBeTriedAgain(error, troubles);
+    const isFinal = !isEnding && !mayBeTriedAgain(error, budget);
     const awaited = isEnding || isFinal ? undefined : awaitedIn(error);
     if (awaited !== undefined) {
-      const since = `${new Date(troubles.wait()).toISOString().slice(11, 19)}Z`;
+      const since = `${new Date(budget.wait()).toISOString().slice(11, 19)}Z`;
       // That it could not be told is no reason to stop waiting.
-      await tellWait?.(`waiting since ${since} for ${awaited}: ${(error as Error).message}`).catch(() => {});
+      await recordWait?.(`waiting since ${since} for ${awaited}: ${(error as Error).message}`).catch(() => {});
     }
     // The worker sends the last heartbeat before it reports a failure.
-    context.heartbeat(troubles.told);
+    context.heartbeat(budget.record);
     if (isFinal) throw ApplicationFailure.nonRetryable(wordsOf(error), 'Unexpected');
     throw error;
   } finally {
@@ -400,8 +400,8 @@ export async function guarded<T>(
 export const guardedFor = <T>(
   { db }: Pick<HostDependencies, 'db'>,
   ref: AttemptRef,
-  work: (troubles: Troubles) => Promise<T>,
-): Promise<T> => guarded(work, (words) => tellWait(db, ref, words));
+  work: (budget: RetryBudget) => Promise<T>,
+): Promise<T> => guarded(work, (words) => recordWait(db, ref, words));
 
 /** What is away in whose absence the work could not be done; undefined: nothing that a user would know. */
 function awaitedIn(error: unknown): string | undefined {
@@ -413,15 +413,15 @@ function awaitedIn(error: unknown): string | undefined {
   return error instanceof HostError ? 'the machine' : undefined;
 }
 
-function mayBeTriedAgain(error: unknown, troubles: Troubles): boolean {
+function mayBeTriedAgain(error: unknown, budget: RetryBudget): boolean {
   if (error instanceof DescriptionError) return false;
   // It says itself whether it may.
   if (error instanceof ApplicationFailure) return true;
   if (error instanceof HostError && error.code !== 'aborted') return true;
   const isOfStore = error instanceof StorageError;
-  if (isOfStore && error.code === 'unavailable' && troubles.mayWaitForStore()) return true;
+  if (isOfStore && error.code === 'unavailable' && budget.mayWaitForStore()) return true;
   if (!isOfStore && isUnavailable(error)) return true;
-  return troubles.count('unexpected') < unexpectedAttempts;
+  return budget.count('unexpected') < unexpectedAttempts;
 }
 
 /** For the user: a query of ours that failed is none of their business, but why it did is. */

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import type { Storage, Task } from '../domain/description.ts';
 import type { RunRef } from '../domain/runs.ts';
-import { imageInStorage, inMount } from '../domain/storage.ts';
+import { imageInMount, inMount } from '../domain/mount.ts';
 import { groupObject, imageObject, type ObjectName } from '../descriptions/object-names.ts';
 import type { ImageRequest } from '../hosts/machine.ts';
 import { uploadKey } from '../storage/keys.ts';
@@ -32,12 +32,12 @@ export async function imageRequest(
     const archive = isArchive(byDescription(() => new URL(image)).pathname);
     return { runtime, imageKey: key('url', image), source: { kind: 'download', url: image, archive, ...sha256 } };
   }
-  const inStorage = imageInStorage(image, mounted?.storage);
-  if (mounted && inStorage !== undefined) {
+  const inside = imageInMount(image, mounted?.storage);
+  if (mounted && inside !== undefined) {
     const { storage, run } = mounted;
-    const path = inMount(storage, inStorage);
+    const path = inMount(storage, inside);
     // As with registries: what a credential opened is not for those who don't have it.
-    const imageKey = key('storage', JSON.stringify(storage), path);
+    const imageKey = key('mount', JSON.stringify(storage), path);
     return { runtime, imageKey, source: { kind: 'stored', run, path, archive: isArchive(image), ...sha256 } };
   }
   if (image.startsWith('/')) {

@@ -6,7 +6,7 @@ import { abilitiesFor } from '../domain/abilities.ts';
 import type { JobPlan } from '../domain/job-messages.ts';
 import { waitsOut } from '../domain/queue-policy.ts';
 import { acceptableSizes } from '../domain/resources.ts';
-import { isUsed } from '../domain/storage.ts';
+import { isUsed } from '../domain/mount.ts';
 
 /** The configuration's part in it. */
 export interface ExecutionSettings {

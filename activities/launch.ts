@@ -10,8 +10,8 @@ import {
   type EnvironmentFacts,
 } from '../domain/environment.ts';
 import type { Capacity } from '../domain/placement.ts';
-import { launchIndex } from '../domain/launch.ts';
-import { seenFolder } from '../domain/storage.ts';
+import { launchNumberOf } from '../domain/launch.ts';
+import { seenFolder } from '../domain/mount.ts';
 import { taskWords } from '../domain/task-command.ts';
 import type { Bind, RunPreparation, TaskLaunch } from '../hosts/machine.ts';
 import { byDescription, DescriptionError } from './description-error.ts';
@@ -60,7 +60,7 @@ function describedLaunch(description: JobDescription, facts: LaunchFacts): TaskL
     token,
   });
   return {
-    taskIndex: launchIndex(taskIndex, facts.retry),
+    launchNumber: launchNumberOf(taskIndex, facts.retry),
     prepare: preparation(description),
     imageKey: facts.imageKey,
     fileSha256: facts.fileSha256,
@@ -71,7 +71,7 @@ function describedLaunch(description: JobDescription, facts: LaunchFacts): TaskL
     ...(task.stdout === undefined ? {} : { stdoutFile: scratchFiles(description.artifacts)(task.stdout) ?? '.' }),
     workdir: workingDirectory(task.workdir),
     env,
-    binds: [...scratchBinds(description), ...storageBinds(description.storage)],
+    binds: [...scratchBinds(description), ...mountBinds(description.storage)],
     walltimeSeconds: Math.ceil(facts.walltimeSeconds),
     memoryBytes: size.memory,
     killGraceSeconds: facts.killGraceSeconds,
@@ -85,9 +85,9 @@ export function scratchBinds({ artifacts }: JobDescription): Bind[] {
   return artifacts.flatMap(({ mountpoint }) => (mountpoint ? [mountpoint] : []));
 }
 
-function storageBinds(storage: JobDescription['storage']): Bind[] {
+function mountBinds(storage: JobDescription['storage']): Bind[] {
   if (!storage || storage.mountpoint === '') return [];
-  return [{ from: 'storage', source: seenFolder(storage), target: storage.mountpoint }];
+  return [{ from: 'mount', source: seenFolder(storage), target: storage.mountpoint }];
 }
 
 export function preparation(description: JobDescription): RunPreparation {

@@ -7,7 +7,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import { Context } from '@temporalio/activity';
 import type { Database } from '../db/connection.ts';
 import { activeRuns, findMachine, markOutOfReach, markReachable, markSeen } from '../db/machines.ts';
-import { tellMachineWait } from '../db/execution.ts';
+import { recordMachineWait } from '../db/execution.ts';
 import type { RunLost } from '../domain/job-messages.ts';
 import type { MachineFacts } from '../domain/machine.ts';
 import { HostError } from '../hosts/host.ts';
@@ -32,7 +32,7 @@ export interface MachineActivities {
 /** Long enough to cost nothing, short enough that histories of attempts stay small. */
 const shiftMilliseconds = 20 * 3600 * 1000;
 const reconnectMilliseconds = 1000;
-const tellAgainMilliseconds = 10_000;
+const signalAgainMilliseconds = 10_000;
 
 export function createMachineActivities(deps: MachineDependencies): MachineActivities {
   const { db, log } = deps;
@@ -53,7 +53,7 @@ export function createMachineActivities(deps: MachineDependencies): MachineActiv
           const row = await findMachine(db, machineId);
           if (!row) return 'removed';
           if (row.state === 'removed') {
-            await tellLost(deps, machineId, `machine ${row.name} was taken out of the configuration`);
+            await signalLost(deps, machineId, `machine ${row.name} was taken out of the configuration`);
             return 'removed';
           }
           isLost ||= row.state === 'lost';
@@ -64,7 +64,7 @@ export function createMachineActivities(deps: MachineDependencies): MachineActiv
               // First round before it may get work: what was left there by lost attempts goes away.
               await follower.round();
               await markReachable(db, machineId, facts);
-              await tellMachineWait(db, machineId, null);
+              await recordMachineWait(db, machineId, null);
               if (facts.unableToRun)
                 log.warn({ machineId, unableToRun: facts.unableToRun }, 'runtimes can not be used');
               if (
@@ -91,15 +91,15 @@ export function createMachineActivities(deps: MachineDependencies): MachineActiv
             if (!isLost) {
               await markOutOfReach(db, machineId, 'unreachable', error.message);
               const since = new Date(outOfSightSince).toISOString().slice(11, 19);
-              await tellMachineWait(db, machineId, `waiting since ${since}Z for the machine: ${error.message}`);
+              await recordMachineWait(db, machineId, `waiting since ${since}Z for the machine: ${error.message}`);
             }
             if (!isLost && seconds >= deps.machineLostAfterSeconds) {
               isLost = true;
               await markOutOfReach(db, machineId, 'lost', error.message);
             }
             // Again and again: some were not told when we died in the middle, or had no execution yet that could hear it.
-            if (isLost && Date.now() - toldAt >= tellAgainMilliseconds) {
-              await tellLost(deps, machineId, `machine ${row.name} was lost: ${error.message}`);
+            if (isLost && Date.now() - toldAt >= signalAgainMilliseconds) {
+              await signalLost(deps, machineId, `machine ${row.name} was lost: ${error.message}`);
               toldAt = Date.now();
             }
             await Promise.race([pause(reconnectMilliseconds), aborted]);
@@ -126,7 +126,7 @@ async function reach(machine: Machine, deployment: string): Promise<{ facts: Mac
 }
 
 /** Every job that is there is told to go elsewhere. Who was told gives up its claim, so that this comes to an end. */
-async function tellLost(deps: MachineDependencies, machineId: number, detail: string): Promise<void> {
+async function signalLost(deps: MachineDependencies, machineId: number, detail: string): Promise<void> {
   for (const run of await activeRuns(deps.db, machineId)) {
     const lost: RunLost = { attempt: run.attempt, cause: 'machineLost', detail };
     await deps.signals.runLost(run.temporalId, lost);

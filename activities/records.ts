@@ -5,7 +5,15 @@
 import { ApplicationFailure } from '@temporalio/common';
 import { Context } from '@temporalio/activity';
 import type { Database, Transaction } from '../db/connection.ts';
-import { beginFirstAttempt, endAttempt, endJob, findJob, lockJob, tellWaiting, type JobRow } from '../db/execution.ts';
+import {
+  beginFirstAttempt,
+  endAttempt,
+  endJob,
+  findJob,
+  lockJob,
+  recordWaiting,
+  type JobRow,
+} from '../db/execution.ts';
 import { findPlacement, lockPlacements, release } from '../db/placements.ts';
 import type { Sealing } from '../secrets/sealing.ts';
 import { submitJob } from '../db/submissions.ts';
@@ -46,7 +54,7 @@ export function createRecordActivities(deps: RecordDependencies): RecordActiviti
 
   async function ask(tx: Transaction, job: JobRow, attempt: number): Promise<PlacementAnswer> {
     const answer = await placeOrQueue(tx, candidateOf(job, attempt), { sites: deps.sites });
-    if (answer.kind === 'queued') await tellWaiting(tx, job.id, reasons.noMatchingResourcesNow, job.statusDetail);
+    if (answer.kind === 'queued') await recordWaiting(tx, job.id, reasons.noMatchingResourcesNow, job.statusDetail);
     return answer;
   }
 

@@ -41,15 +41,15 @@ const timesItsOwn = 50;
 /** Of that time: as long are submits refused by it. */
 const refusesForPart = 5;
 const mostOwners = 10_000;
-const tellAfterMs = 300;
+const flushAfterMs = 300;
 
 export function quotaKeeper(db: Database, quotas: Quotas): QuotaKeeper {
   const owners = new Map<string, Seen>();
   /** Of submits that are under way. */
   const underWay = new Map<string, number>();
   /** Submits that the database was not told of. */
-  const untold = new Map<string, number>();
-  let telling: NodeJS.Timeout | undefined;
+  const unflushed = new Map<string, number>();
+  let flushing: NodeJS.Timeout | undefined;
 
   const read = (owner: string): Seen => {
     const readAt = Date.now();
@@ -72,25 +72,25 @@ export function quotaKeeper(db: Database, quotas: Quotas): QuotaKeeper {
     const seen = owners.get(owner);
     return seen && Date.now() - seen.readAt < seen.forMs ? seen : read(owner);
   };
-  const recentOf = (owner: string, usage: Usage) => usage.recentSubmits + (untold.get(owner) ?? 0);
+  const recentOf = (owner: string, usage: Usage) => usage.recentSubmits + (unflushed.get(owner) ?? 0);
 
   /** Later, and many at once: nobody waits for it. */
-  const tellLater = () => {
-    telling ??= setTimeout(() => {
-      telling = undefined;
-      void Promise.all([...untold].map(([owner, submits]) => tell(owner, submits)));
-    }, tellAfterMs).unref();
+  const flushLater = () => {
+    flushing ??= setTimeout(() => {
+      flushing = undefined;
+      void Promise.all([...unflushed].map(([owner, submits]) => flush(owner, submits)));
+    }, flushAfterMs).unref();
   };
-  const tell = async (owner: string, submits: number) => {
+  const flush = async (owner: string, submits: number) => {
     try {
       await addSubmits(db, owner, submits);
     } catch {
       // The database is away: then nobody submits either, and they are told with the next ones.
       return;
     }
-    const left = (untold.get(owner) ?? 0) - submits;
-    if (left > 0) untold.set(owner, left);
-    else untold.delete(owner);
+    const left = (unflushed.get(owner) ?? 0) - submits;
+    if (left > 0) unflushed.set(owner, left);
+    else unflushed.delete(owner);
     // What was read before does not have them.
     owners.delete(owner);
   };
@@ -109,8 +109,8 @@ export function quotaKeeper(db: Database, quotas: Quotas): QuotaKeeper {
       const counting = new Set([seen, owners.get(owner) ?? seen]);
       for (const each of counting) each.jobs += jobs;
       add(underWay, owner, jobs);
-      add(untold, owner, 1);
-      tellLater();
+      add(unflushed, owner, 1);
+      flushLater();
       try {
         return await store();
       } catch (error) {

@@ -3,7 +3,7 @@ import type { Context } from 'hono';
 import { findKey, type Idempotency } from '../db/idempotency-keys.ts';
 import type { Identity } from '../db/submissions.ts';
 import { submitWorkflow, submitWorkflowOnce, type WorkflowSubmission } from '../db/workflow-submissions.ts';
-import { abilitiesOf, unsupportedInWorkflow } from '../descriptions/unsupported.ts';
+import { serverFeaturesOf, unsupportedInWorkflow } from '../descriptions/unsupported.ts';
 import { parseWorkflowDescription } from '../descriptions/workflow.ts';
 import type { WorkflowDescription } from '../domain/workflow-description.ts';
 import { planWorkflow } from '../domain/workflow-plan.ts';
@@ -53,7 +53,7 @@ async function checked(
   identity: Identity,
   description: WorkflowDescription,
 ): Promise<WorkflowDescription> {
-  const given = { ...abilitiesOf(deps.config), email: identity.email };
+  const given = { ...serverFeaturesOf(deps.config), email: identity.email };
   const unsupported = unsupportedInWorkflow(description, given);
   if (unsupported) throw badRequest(unsupported);
   const factories = new Map(planWorkflow(description).steps.map(({ name, factory }) => [name, factory]));

@@ -5,7 +5,7 @@ import type { Database } from '../db/connection.ts';
 import { findKey, type Idempotency } from '../db/idempotency-keys.ts';
 import { submitJob, submitJobOnce, type Submission } from '../db/submissions.ts';
 import { parseJobDescription } from '../descriptions/job.ts';
-import { abilitiesOf, unsupportedReason, type Configured } from '../descriptions/unsupported.ts';
+import { serverFeaturesOf, unsupportedReason, type Configured } from '../descriptions/unsupported.ts';
 import type { Sealing } from '../secrets/sealing.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 import { readDescription } from './body.ts';
@@ -43,7 +43,7 @@ export async function createJob(c: Context<Env>, deps: SubmitDependencies): Prom
   // Before all that may have changed since: what was accepted once stays so.
   const earlier = idempotency && (await findKey(deps.db, identity.owner, idempotency));
   if (earlier) return acceptedId(earlier);
-  const given = { ...abilitiesOf(deps.config), email: identity.email };
+  const given = { ...serverFeaturesOf(deps.config), email: identity.email };
   const unsupported = unsupportedReason(parsed.description, given);
   if (unsupported) throw badRequest(unsupported);
   const [description = parsed.description] = await withUploads(deps, identity, [parsed.description]);

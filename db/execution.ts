@@ -71,7 +71,7 @@ export async function beginFirstAttempt(tx: Transaction, jobId: number): Promise
 }
 
 /** Why a waiting job waits; told in lists. */
-export async function tellWaiting(
+export async function recordWaiting(
   tx: Transaction,
   jobId: number,
   statusReason: string,
@@ -86,7 +86,7 @@ export async function tellWaiting(
 const waitingWords = 'waiting since ';
 
 /** What a run waits for, beginning with those words; null: it waits no more. */
-export async function tellWait(
+export async function recordWait(
   db: Database,
   ref: { jobId: number; attempt: number },
   words: string | null,
@@ -99,7 +99,7 @@ export async function tellWait(
 }
 
 /** The same for all jobs that run on a machine which is out of reach, as long as nothing else is told of them. */
-export async function tellMachineWait(db: Database, machineId: number, words: string | null): Promise<void> {
+export async function recordMachineWait(db: Database, machineId: number, words: string | null): Promise<void> {
   const held = db.select({ id: placements.jobId }).from(placements).where(eq(placements.machineId, machineId));
   const told =
     words === null ? like(jobs.statusDetail, `${waitingWords}% for the machine:%`) : isNull(jobs.statusDetail);
@@ -169,7 +169,7 @@ export async function markRunning(
 }
 
 /** Of what the current attempt wrote there only the beginning is kept. */
-export async function tellTruncated(
+export async function recordTruncation(
   db: Database,
   ref: { jobId: number; attempt: number },
   stream: 'stdout' | 'stderr',

@@ -58,7 +58,7 @@ export async function replaceValue(
 export type SecretValue = KeyRef & StoredValue & { sealedWith: string };
 
 /** Secrets that were encrypted with another key than this one, in the order of their owners and keys. */
-export async function secretsToReseal(
+export async function secretsUnderOtherKeys(
   db: Database,
   keyId: string,
   after: KeyRef,

@@ -8,7 +8,7 @@ import { shardSize } from '../domain/workflow-sizes.ts';
 import type { Database } from './connection.ts';
 
 /** @returns how many messages there are */
-export async function tellAgain(db: Database): Promise<number> {
+export async function resendMessages(db: Database): Promise<number> {
   // In the order in which they must arrive: what is started before what is told to it. Jobs of a workflow are started by it,
   // a step's single job too; those of a shard are told to the shard, which has its range as its name (`runShard`).
   const [row] = await db.execute<{ told: number }>(sql`

@@ -78,7 +78,7 @@ export async function enqueueShard(tx: Transaction, request: ShardRequest, refus
 }
 
 /** Jobs of shards that have waited longer than their queue policy allows. */
-export async function expiredJobs(tx: Transaction, limit: number): Promise<number[]> {
+export async function jobsPastQueueTime(tx: Transaction, limit: number): Promise<number[]> {
   const rows = await tx.execute<{ jobId: number }>(sql`
     select job_id as "jobId" from placement_requests where expires_at < now() order by expires_at limit ${limit}`);
   return rows.map(({ jobId }) => jobId);

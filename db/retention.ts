@@ -19,7 +19,7 @@ export async function endKeeping(db: Database, before: Date): Promise<number> {
   return (await ended(sql`jobs`)) + (await ended(sql`workflows`));
 }
 
-export interface ExpiredJob {
+export interface JobPastRetention {
   id: number;
   /** Names its folders in the store. */
   uid: string;
@@ -29,9 +29,9 @@ export interface ExpiredJob {
 }
 
 /** Some jobs without a workflow that ended before, the oldest first. */
-export async function expiredJobs(db: Database, before: Date, limit: number): Promise<ExpiredJob[]> {
+export async function jobsPastRetention(db: Database, before: Date, limit: number): Promise<JobPastRetention[]> {
   const client = db.$client;
-  return client<ExpiredJob[]>`
+  return client<JobPastRetention[]>`
     select ${facts(client, client`jobs.description`)} from jobs
     where workflow_id is null and status not in ('pending', 'running') and not in_queue and ended_at < ${before.toISOString()}::timestamptz
     order by ended_at limit ${limit}`;
@@ -58,9 +58,9 @@ export async function claimExpiredWorkflow(db: Database, before: Date): Promise<
   });
 }
 
-export async function jobsOfExpired(db: Database, workflowId: number, limit: number): Promise<ExpiredJob[]> {
+export async function jobsOfExpired(db: Database, workflowId: number, limit: number): Promise<JobPastRetention[]> {
   const client = db.$client;
-  return client<ExpiredJob[]>`
+  return client<JobPastRetention[]>`
     select ${facts(client, client`steps.description`)} from jobs
     join workflow_steps as steps on steps.workflow_id = jobs.workflow_id and steps.step = jobs.step
     where jobs.workflow_id = ${workflowId} order by jobs.id limit ${limit}`;

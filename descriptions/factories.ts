@@ -107,7 +107,7 @@ function parameterName(read: ObjectReader): string {
   return name;
 }
 
-function tellRepeatedName(read: ObjectReader, name: string, seen: Set<string>): void {
+function refuseRepeatedName(read: ObjectReader, name: string, seen: Set<string>): void {
   if (read.has('name') && seen.has(name)) read.issue('name', 'each parameter must have a unique name');
   seen.add(name);
 }
@@ -124,7 +124,7 @@ function readSweep(factory: ObjectReader): SweptParameter[] {
     const [hasStep, hasNumber] = [read.has('step'), read.has('number')];
     if (!hasStep && !hasNumber) read.issue('step', 'a parameter must contain a step size or number of steps');
     if (hasStep && hasNumber) read.issue('step', 'a parameter cannot have both a step size and number of steps');
-    tellRepeatedName(read, name, seen);
+    refuseRepeatedName(read, name, seen);
     return { name, ...(readRange(read, name) ?? noSweep) };
   });
 }
@@ -183,7 +183,7 @@ function readZip(factory: ObjectReader): ZippedParameter[] {
     const name = parameterName(read);
     if (!read.has('values')) read.issue('values', 'a parameter must contain a list of values');
     const entries = read.has('values') ? (read.values('values', 'values must be a list') ?? []) : [];
-    tellRepeatedName(read, name, seen);
+    refuseRepeatedName(read, name, seen);
     const values = entries.flatMap((value) => zippedValue(value) ?? []);
     if (values.length < entries.length) {
       read.issue('values', `values of parameter "${name}" must be strings or numbers`);

@@ -6,7 +6,7 @@
 import type { JobDescription, Notification, Task } from '../domain/description.ts';
 import { scratchFiles, scratchOutputs } from '../domain/environment.ts';
 import { acceptableSizes } from '../domain/resources.ts';
-import { imageInStorage } from '../domain/storage.ts';
+import { imageInMount } from '../domain/mount.ts';
 import { wrongInstanceFile } from './instance-files.ts';
 import { limits } from './limits.ts';
 import { isPrivateAddress } from './private-address.ts';
@@ -41,7 +41,7 @@ export interface Configured {
   execution: { benchmarkRuntime: boolean; maximumJobsPerWorkflow: number; imageDirectories: string[] };
 }
 
-export function abilitiesOf({ notifications: { smtp, webhooks }, execution }: Configured): Abilities {
+export function serverFeaturesOf({ notifications: { smtp, webhooks }, execution }: Configured): Abilities {
   return {
     sendsEmail: smtp !== undefined,
     signsWebhooks: webhooks.signingKey !== undefined,
@@ -129,7 +129,7 @@ const refusals: Refusal<JobDescription>[] = [
       tasks.some(
         ({ image }) =>
           image.startsWith('/') &&
-          imageInStorage(image, storage) === undefined &&
+          imageInMount(image, storage) === undefined &&
           !imageDirectories.some((one) => image.startsWith(`${one}/`)),
       ),
     sentence:

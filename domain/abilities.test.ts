@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import { abilitiesOf } from './abilities.ts';
 import { appsOfImages } from './placement.ts';
-import { mountAbility } from './storage.ts';
+import { mountAbility } from './mount.ts';
 
 const mounts = { webdav: '1.60.1' };
 

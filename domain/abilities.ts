@@ -2,7 +2,7 @@
 import type { JobDescription } from './description.ts';
 import type { MachineFacts } from './machine.ts';
 import { appsOfImages } from './placement.ts';
-import { isUsed, mountAbility, storageKind } from './storage.ts';
+import { isUsed, mountAbility, mountKind } from './mount.ts';
 
 const isEngine = (version = ''): boolean => /^(podman|docker) /.test(version);
 
@@ -25,6 +25,6 @@ export function abilitiesFor({ tasks, storage }: Pick<JobDescription, 'tasks' | 
   return [
     ...runtimes,
     ...(tasks.some(({ app }) => app !== undefined) ? [appsOfImages] : []),
-    ...(storage && isUsed(storage) ? [mountAbility(storageKind(storage))] : []),
+    ...(storage && isUsed(storage) ? [mountAbility(mountKind(storage))] : []),
   ];
 }

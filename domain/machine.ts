@@ -42,7 +42,7 @@ export interface MachineFacts {
   unableToRun?: { singularity?: string; udocker?: string };
   /** What networks the containers of each runtime have. Absent: it was found before that was asked. */
   networks?: { singularity?: NetworkFact; udocker?: NetworkFact };
-  /** Versions of what can mount users' storage, by kind (domain/storage.ts). Absent: it was found before that was asked. */
+  /** Versions of what can mount users' storage, by kind (domain/mount.ts). Absent: it was found before that was asked. */
   mounts?: { webdav?: string; onedata?: string };
   /**
    * What keeps a job from what is not its own. `ownMounts`: its folders can be bound while it runs. `udockerNamespaces`: a

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { launchIndex } from './launch.ts';
+import { launchNumberOf } from './launch.ts';
 import { parseRunToken, runToken } from './runs.ts';
 import { acceptableSizes } from './resources.ts';
 
@@ -15,9 +15,9 @@ describe('names', () => {
   it('no two launches of a job share a place', () => {
     const seen = new Set<number>();
     for (let task = 0; task < 50; task += 1)
-      for (let retry = 0; retry <= 6; retry += 1) seen.add(launchIndex(task, retry));
+      for (let retry = 0; retry <= 6; retry += 1) seen.add(launchNumberOf(task, retry));
     expect(seen.size).toBe(50 * 7);
-    expect(() => launchIndex(0, 10)).toThrow(RangeError);
+    expect(() => launchNumberOf(0, 10)).toThrow(RangeError);
   });
 
   it('a range of sizes is tried from the largest, and stays a short list', () => {

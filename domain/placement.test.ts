@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { decide, fits, type PlaceableMachine, type PlacementCandidate } from './placement.ts';
-import { mountAbility } from './storage.ts';
+import { mountAbility } from './mount.ts';
 
 const gb = 1e9;
 

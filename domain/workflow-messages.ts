@@ -60,7 +60,7 @@ export interface OpenedShard {
 }
 
 /** Signal: jobs of a shard that have a place now, and jobs that ended without one. Repeats are ignored. */
-export interface ShardNews {
+export interface ShardSignal {
   placed?: (GrantedPlacement & { jobId: number })[];
   ended?: number[];
 }

@@ -9,7 +9,7 @@ import { probe } from './machine-facts.ts';
 import { pullImage } from './machine-images.ts';
 import { createStarter } from './machine-starter.ts';
 import { stageIn, stageOut } from './machine-staging.ts';
-import { mountStorage, unmountStorage } from './machine-storage.ts';
+import { mount, unmount } from './machine-mounts.ts';
 import { killRun, startTask } from './machine-tasks.ts';
 import { openWatch } from './machine-watch.ts';
 import type { Machine } from './machine.ts';
@@ -54,11 +54,11 @@ export function createMachine({
     label: host.label,
     probe: () => probe(scripts, host.label, runtimes, network),
     stageIn: (run, prepare, artifacts, signal) => stageIn(scripts, outside, run, prepare, artifacts, signal),
-    mountStorage: (run, request, signal) => mountStorage(scripts, run, request, signal),
-    unmountStorage: (run, patienceSeconds, signal) => unmountStorage(scripts, run, patienceSeconds, signal),
+    mount: (run, request, signal) => mount(scripts, run, request, signal),
+    unmount: (run, patienceSeconds, signal) => unmount(scripts, run, patienceSeconds, signal),
     pullImage: (image, signal) => pullImage(scripts, limits, image, programFor(runtimes, image), signal),
     startTask: (run, launch) => startTask(scripts, starter, run, launch, programFor(runtimes, launch), mostProcesses),
-    killRun: (run, graceSeconds, storage) => killRun(scripts, run, graceSeconds, storage),
+    killRun: (run, graceSeconds, mount) => killRun(scripts, run, graceSeconds, mount),
     stageOut: (run, outputs, options) => stageOut(scripts, run, outputs, options),
     exec: (run, request, signal) =>
       exec(scripts, run, request, (launch) => programFor(runtimes, launch), mostProcesses, signal),

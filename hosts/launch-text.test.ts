@@ -4,7 +4,7 @@ import { launchText } from './launch-text.ts';
 import type { TaskLaunch } from './machine.ts';
 
 const launch: TaskLaunch = {
-  taskIndex: 0,
+  launchNumber: 0,
   prepare: { inputs: [] },
   imageKey: 'k',
   fileSha256: 'f',
@@ -105,13 +105,13 @@ it('says the same to podman and docker, which know no apps', () => {
   );
   expect(say({ argv: [], binds: [] })).toContain('<--entrypoint=><podman/image>line');
   expect(() => say({ app: 'my app' })).toThrow('apps of images are not known to podman');
-  const stored = { from: 'storage' as const, source: '.', target: '/data' };
+  const stored = { from: 'mount' as const, source: '.', target: '/data' };
   expect(() => say({ binds: [stored] })).toThrow('cannot bind . at /data');
   expect(() => say({ binds: [{ source: 'a:b', target: '/x' }] })).toThrow('cannot bind');
 });
 
 it('binds a folder of the storage that is mounted, as the user who mounted it', () => {
-  const binds = [{ from: 'storage' as const, source: "my 'space", target: '/data' }];
+  const binds = [{ from: 'mount' as const, source: "my 'space", target: '/data' }];
   const stub = 'held() { inside="/mounted/$1/$2"; }';
   expect(evaluate(`${stub}\n${launchText({ ...launch, binds }, 'apptainer')}`)).toContain(
     `<--mount><type=bind,"src=/mounted/storage/my 'space","dst=/data"><--userns>`,

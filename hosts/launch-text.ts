@@ -41,7 +41,7 @@ function apptainerLines(launch: ContainerLaunch): string[] {
   lines.push('image_environment', `set -- --pwd ${quoted(workdirOf(launch))}`);
   for (const bind of launch.binds) lines.push(apptainerBind(bind));
   // What a user's process mounted, the runtime can only see as that user.
-  if (launch.binds.some(({ from }) => from === 'storage')) lines.push('set -- "$@" --userns');
+  if (launch.binds.some(({ from }) => from === 'mount')) lines.push('set -- "$@" --userns');
   if (launch.app !== undefined) lines.push(`set -- "$@" --app ${quoted(launch.app)}`);
   // An app's own runscript is what gets the words.
   const verb = launch.argv && launch.app === undefined ? 'exec' : 'run';
@@ -77,7 +77,7 @@ function engineLines(launch: ContainerLaunch, program: 'podman' | 'docker'): str
   // What jobs know of the runtime they name: with the one the image can't be written to (spec.md 5.2).
   if (launch.runtime === 'singularity') lines.push('set -- "$@" --read-only');
   const found = program === 'podman' ? held : alone;
-  for (const bind of launch.binds) lines.push(bind.from === 'storage' ? refusal(bind) : volume(bind, found));
+  for (const bind of launch.binds) lines.push(bind.from === 'mount' ? refusal(bind) : volume(bind, found));
   if (launch.argv) lines.push('set -- "$@" --entrypoint=');
   lines.push(`contained_by_engine "$@" "$tag"${words(launch)}`);
   return lines;
@@ -133,12 +133,11 @@ function held(bind: Bind): string {
 const alone = ({ source, from = 'scratch' }: Bind): string => `alone ${from} ${shellQuote(source)}`;
 
 /** A path that is the folder now: who opens it follows no link. */
-const looked = ({ source, from }: Bind): string =>
-  `${from === 'storage' ? 'in_storage' : 'inside'} ${shellQuote(source)}`;
+const looked = ({ source, from }: Bind): string => `${from === 'mount' ? 'in_mount' : 'inside'} ${shellQuote(source)}`;
 
 const refusal = (bind: Bind): string => `{ echo ${shellQuote(refusalText(bind))} >&2; exit 255; }`;
 
 function refusalText({ source, target, from }: Bind): string {
-  const what = from === 'storage' ? 'the storage is not mounted, or has no such folder:' : '';
+  const what = from === 'mount' ? 'the storage is not mounted, or has no such folder:' : '';
   return `${what} cannot bind ${source} at ${target}`.trim();
 }

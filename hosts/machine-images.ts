@@ -45,7 +45,7 @@ export async function pullImage(
       String(Math.floor(limits.mostBytes)),
       imageForm(program),
       ...(source.kind === 'path' ? source.directories : []),
-      ...(source.kind === 'stored' ? ['storage', `runs/${runToken(source.run)}`] : []),
+      ...(source.kind === 'stored' ? ['mount', `runs/${runToken(source.run)}`] : []),
     ],
     stdin: Buffer.from(secretLines(source)),
     staysOpen: true,

@@ -23,7 +23,7 @@ export async function startTask(
   const { inputs } = launch.prepare;
   const args = [
     runToken(run),
-    String(launch.taskIndex),
+    String(launch.launchNumber),
     imageFile(launch.fileSha256, program),
     String(Math.ceil(launch.walltimeSeconds)),
     String(Math.floor(launch.memoryBytes / 1024)),
@@ -61,10 +61,10 @@ export async function killRun(
   scripts: ScriptRunner,
   run: RunRef,
   graceSeconds: number,
-  storage: 'keepStorage' | 'endStorage' = 'endStorage',
+  mount: 'keepMount' | 'endMount' = 'endMount',
 ): Promise<void> {
   const result = await scripts.run('kill', {
-    args: [runToken(run), String(Math.ceil(graceSeconds)), ...(storage === 'keepStorage' ? ['keep'] : [])],
+    args: [runToken(run), String(Math.ceil(graceSeconds)), ...(mount === 'keepMount' ? ['keep'] : [])],
     timeoutSeconds: graceSeconds + 120,
   });
   if (result.exitCode !== 0) throw new Error(`the run could not be killed: ${lastWords(result.stderr)}`);

@@ -19,12 +19,12 @@ export interface Machine {
     signal?: AbortSignal,
   ): Promise<StageInResult>;
   /** Have a user's storage where tasks of the run can be given it; one per run. Stays until it is ended. */
-  mountStorage(run: RunRef, request: StorageRequest, signal?: AbortSignal): Promise<MountResult>;
+  mount(run: RunRef, request: MountRequest, signal?: AbortSignal): Promise<MountResult>;
   /**
    * End it, after it took what was written: as long as it takes anything at all within the patience. For a run without
    * one there is nothing to do.
    */
-  unmountStorage(run: RunRef, patienceSeconds: number, signal?: AbortSignal): Promise<UnmountResult>;
+  unmount(run: RunRef, patienceSeconds: number, signal?: AbortSignal): Promise<UnmountResult>;
   /** Have an image in the machine's cache. @throws ImageError */
   pullImage(image: ImageRequest, signal?: AbortSignal): Promise<PulledImage>;
   /** Start a task's supervisor, or find that it was started before. At most one process ever runs per (run, task). */
@@ -33,7 +33,7 @@ export interface Machine {
    * TERM to the whole process group of whatever runs for this run, KILL after the grace; no further task can start. Done
    * when nothing is left; the run's storage ends too (the default), or is kept for what comes after the tasks.
    */
-  killRun(run: RunRef, graceSeconds: number, storage?: 'keepStorage' | 'endStorage'): Promise<void>;
+  killRun(run: RunRef, graceSeconds: number, mount?: 'keepMount' | 'endMount'): Promise<void>;
   /** Upload what was asked for. All are attempted; one result per request, in order. */
   stageOut(run: RunRef, outputs: OutputRequest[], options?: StageOutOptions): Promise<OutputResult[]>;
   /** Run a command beside the tasks of a run, in a container like that of the task that was started last. Not to be repeated. */
@@ -51,7 +51,7 @@ export interface RunPreparation {
 }
 
 /** A user's storage, opened. Credentials: never logged, never on a command line, never in a file. */
-export type StorageRequest =
+export type MountRequest =
   /** `directory` is a folder below the URL; '' for the URL itself. */
   | { kind: 'webdav'; url: string; username: string; password: string; directory: string }
   /** Everything of the provider is mounted; `directory` only must be there. */
@@ -128,7 +128,7 @@ export class ImageError extends Error {
 }
 
 export interface TaskLaunch {
-  taskIndex: number;
+  launchNumber: number;
   /** Done first if it was not yet (jobs without artifacts have no separate stage-in). */
   prepare: RunPreparation;
   imageKey: string;
@@ -153,11 +153,11 @@ export interface TaskLaunch {
   outputBytes: number;
 }
 
-/** `source` is relative to scratch, and is made if it is missing, or to the storage that is mounted for the run. */
+/** `source` is relative to scratch, and is made if it is missing, or to what is mounted for the run. */
 export interface Bind {
   source: string;
   target: string;
-  from?: 'scratch' | 'storage';
+  from?: 'scratch' | 'mount';
 }
 
 export type StartResult =
@@ -190,7 +190,7 @@ export type ContainerLaunch = Pick<TaskLaunch, 'runtime' | 'argv' | 'app' | 'wor
 
 export interface ExecRequest {
   /** What to start, beside this launch; asked for when everything else is ready. */
-  launch(launchIndex: number): Promise<ContainerLaunch & { fileSha256: string }>;
+  launch(launchNumberOf: number): Promise<ContainerLaunch & { fileSha256: string }>;
   limitSeconds: number;
   memoryBytes: number;
   /** Both streams as they come. False: nobody wants the command to go on. */
@@ -233,7 +233,7 @@ export interface ObservedRun {
   tasks: ObservedTask[];
 }
 
-export type ObservedTask = { taskIndex: number } & (
+export type ObservedTask = { launchNumber: number } & (
   | { state: 'running' }
   | { state: 'finished'; result: TaskResult }
   /** It was started, no process is left and it left no result: the machine restarted or its supervisor was killed. */

@@ -40,7 +40,7 @@ it('reads a list, and passes over what is not of this deployment', () => {
       stderrBytes: 3,
       tasks: [
         {
-          taskIndex: 0,
+          launchNumber: 0,
           state: 'finished',
           result: {
             exitCode: 3,
@@ -51,9 +51,9 @@ it('reads a list, and passes over what is not of this deployment', () => {
             maxResidentSetSizeKb: 7,
           },
         },
-        { taskIndex: 1, state: 'running' },
-        { taskIndex: 2, state: 'lost', detail: 'the machine restarted' },
-        { taskIndex: 3, state: 'lost', detail: 'its result was cut short' },
+        { launchNumber: 1, state: 'running' },
+        { launchNumber: 2, state: 'lost', detail: 'the machine restarted' },
+        { launchNumber: 3, state: 'lost', detail: 'its result was cut short' },
       ],
     },
     { run: { deployment: 'p', jobId: 8, attempt: 2, node: 1 }, stdoutBytes: 0, stderrBytes: 0, tasks: [] },

@@ -48,14 +48,14 @@ export function parseList(deployment: string, lines: string[]): ObservedRun[] {
   return [...runs.values()];
 }
 
-function parseTask(taskIndex: number, state: string, detail: string): ObservedTask {
-  if (state === 'running') return { taskIndex, state };
-  if (state !== 'finished') return { taskIndex, state: 'lost', detail };
+function parseTask(launchNumber: number, state: string, detail: string): ObservedTask {
+  if (state === 'running') return { launchNumber, state };
+  if (state !== 'finished') return { launchNumber, state: 'lost', detail };
   try {
-    return { taskIndex, state: 'finished', result: parseTaskResult(detail) };
+    return { launchNumber, state: 'finished', result: parseTaskResult(detail) };
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
     // The rename reached the disk and the content did not: a power loss.
-    return { taskIndex, state: 'lost', detail: 'its result was cut short' };
+    return { launchNumber, state: 'lost', detail: 'its result was cut short' };
   }
 }

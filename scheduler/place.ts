@@ -11,7 +11,7 @@ import type { Database, Transaction } from '../db/connection.ts';
 import {
   enqueue,
   enqueueShard,
-  expiredJobs,
+  jobsPastQueueTime,
   grant,
   grantQueued,
   isAnyoneQueued,
@@ -109,7 +109,7 @@ const expiredAtOnce = 1000;
 /** Ends jobs of shards that waited longer than they may. Returns how many; a single job watches its own time. */
 export async function endExpired(db: Database): Promise<number> {
   return db.transaction(async (tx) => {
-    const ids = await expiredJobs(tx, expiredAtOnce);
+    const ids = await jobsPastQueueTime(tx, expiredAtOnce);
     return endUnbegun(tx, { ids }, { status: 'failed', reason: reasons.queuedTooLong, detail: null });
   });
 }

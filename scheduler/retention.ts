@@ -5,14 +5,14 @@
 import {
   claimExpiredWorkflow,
   endKeeping,
-  expiredJobs,
+  jobsPastRetention,
   forgetKeys,
   jobsOfExpired,
   namedObjects,
   removeJobs,
   removeWorkflow,
   sharedObjects,
-  type ExpiredJob,
+  type JobPastRetention,
 } from '../db/retention.ts';
 import type { Database } from '../db/connection.ts';
 import { forgetObjects } from '../db/quotas.ts';
@@ -49,7 +49,7 @@ export async function removeExpired(
   const daysAgo = (days: number) => new Date(now.getTime() - days * 24 * 3600 * 1000);
   const before = daysAgo(settings.finishedDays);
   await endKeeping(db, daysAgo(settings.keptDays));
-  const single = await expiredJobs(db, before, most);
+  const single = await jobsPastRetention(db, before, most);
   const ofSingle = await remove(db, store, single);
   if (single.length === most) return { jobs: most, workflows: 0, objects: ofSingle, isMore: true };
 
@@ -68,7 +68,7 @@ export async function removeExpired(
 const deletedAtOnce = 16;
 
 /** @returns how many objects went */
-async function remove(db: Database, store: RetentionDependencies['store'], jobs: ExpiredJob[]): Promise<number> {
+async function remove(db: Database, store: RetentionDependencies['store'], jobs: JobPastRetention[]): Promise<number> {
   const ids = jobs.map(({ id }) => id);
   const keys = new Set(await namedObjects(db, ids));
   await inParallel(jobs, async (job) => {

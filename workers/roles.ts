@@ -11,7 +11,7 @@ import { jobTokenSigner } from '../activities/job-token.ts';
 import { createMachineActivities } from '../activities/machine.ts';
 import { createNotificationActivities } from '../activities/notifications.ts';
 import { createRecordActivities } from '../activities/records.ts';
-import { createStorageActivities } from '../activities/storage.ts';
+import { createMountActivities } from '../activities/mounts.ts';
 import { createDagActivities } from '../activities/dag.ts';
 import { inShares } from '../activities/shares.ts';
 import { createSignals } from '../activities/signals.ts';
@@ -23,7 +23,7 @@ import { findJobHandle } from '../db/job-output.ts';
 import { notify } from '../db/outbox.ts';
 import { outboxChannel, placementChannel } from '../db/placements.ts';
 import { forgetSubmits } from '../db/quotas.ts';
-import { abilitiesOf } from '../descriptions/unsupported.ts';
+import { serverFeaturesOf } from '../descriptions/unsupported.ts';
 import { gigabyte } from '../config/config.ts';
 import { taskQueues } from '../domain/queues.ts';
 import { createMailFolder } from '../notifications/mail-folder.ts';
@@ -34,7 +34,7 @@ import { encryptedOnly } from '../temporal/encrypted-activities.ts';
 import { standForElection } from '../scheduler/elected.ts';
 import { queueLeaver } from '../scheduler/leave-queue.ts';
 import { endExpired, placeQueued } from '../scheduler/place.ts';
-import { resealer } from '../scheduler/reseal.ts';
+import { keyRotation } from '../scheduler/key-rotation.ts';
 import { removeExpired } from '../scheduler/retention.ts';
 import { settlePuts } from '../scheduler/settle-puts.ts';
 import type { Sealing } from '../secrets/sealing.ts';
@@ -115,7 +115,7 @@ async function startWorkflowWorker(context: RoleContext): Promise<RunningRole> {
       taskQueue: taskQueues.workflows,
       workflowsPath,
       activities: {
-        ...createRecordActivities({ ...deps, abilities: abilitiesOf(config), sealing }),
+        ...createRecordActivities({ ...deps, abilities: serverFeaturesOf(config), sealing }),
         ...createDagActivities(deps),
         ...createCallRecordActivities(deps),
       },
@@ -184,7 +184,7 @@ export async function startHostsRole(context: RoleContext): Promise<RunningRole>
     await startWorker(
       taskQueues.transfers,
       inShares(
-        { ...transfers, ...createStorageActivities(onHosts) },
+        { ...transfers, ...createMountActivities(onHosts) },
         { slots: concurrentTransfers, ownerOf: ({ jobId }) => ownerOf(jobId) },
       ),
       concurrentTransfers,
@@ -225,13 +225,13 @@ export async function startSchedulerRole({ config, database, sealing, store, log
     onError: (error) => log.warn({ error: String(error) }, 'a scheduling round failed; it is tried again'),
   });
   const retention = { db: database.db, store, settings: config.retention };
-  const reseal = sealing.values && resealer(database.db, sealing.values);
+  const rotateKeys = sealing.values && keyRotation(database.db, sealing.values);
   const cleaning = startWakingLoop({
     round: async () => {
       if (!(await election.isElected())) return false;
-      const sealed = await reseal?.();
+      const sealed = await rotateKeys?.();
       if (sealed?.unreadable) log.warn(sealed, 'the keys of secret values are missing from secrets.keys');
-      if (sealed?.resealed) log.info(sealed, 'secret values were encrypted with the new key');
+      if (sealed?.rotated) log.info(sealed, 'secret values were encrypted with the new key');
       const { isMore, ...removed } = await removeExpired(retention, new Date());
       if (removed.jobs + removed.workflows > 0) log.info(removed, 'what ended long ago was removed');
       return isMore || sealed?.isMore === true;

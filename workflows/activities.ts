@@ -8,7 +8,7 @@ import type { HostActivities } from '../activities/host.ts';
 import type { MachineActivities } from '../activities/machine.ts';
 import type { NotificationActivities } from '../activities/notifications.ts';
 import type { RecordActivities } from '../activities/records.ts';
-import type { StorageActivities } from '../activities/storage.ts';
+import type { MountActivities } from '../activities/mounts.ts';
 
 type Activities<T> = sdk.ActivityInterfaceFor<T>;
 
@@ -82,9 +82,7 @@ export const callRecords = proxyLocalActivities<CallRecordActivities>({
 });
 
 /** Moving data: may take long, heartbeats, can be ended at once. */
-export const transfers = proxyActivities<
-  StorageActivities & Pick<HostActivities, 'stageIn' | 'pullImage' | 'stageOut'>
->({
+export const transfers = proxyActivities<MountActivities & Pick<HostActivities, 'stageIn' | 'pullImage' | 'stageOut'>>({
   taskQueue: taskQueues.transfers,
   startToCloseTimeout: '6 hours',
   // What takes that long twice is not going to work; the job says so.

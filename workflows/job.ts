@@ -31,10 +31,10 @@ import {
   type RunLost,
   type TaskFinished,
 } from '../domain/job-messages.ts';
-import { launchesPerTask, launchIndex } from '../domain/launch.ts';
+import { launchesPerTask, launchNumberOf } from '../domain/launch.ts';
 import { reasons } from '../domain/reasons.ts';
 import { hosts, records, transfers } from './activities.ts';
-import { DeletionRequested, runAttempt, type RunNews } from './run.ts';
+import { DeletionRequested, runAttempt, type RunSignals } from './run.ts';
 
 export const placedSignal = defineSignal<[GrantedPlacement]>(jobSignals.placed);
 export const leftQueueSignal = defineSignal<[LeftQueue]>(jobSignals.leftQueue);
@@ -83,7 +83,7 @@ class JobRun {
   private placement: GrantedPlacement | undefined;
   private readonly placements = new Map<number, GrantedPlacement>();
   private readonly refusals = new Map<number, LeftQueue>();
-  private readonly news = new Map<number, RunNews>();
+  private readonly signals = new Map<number, RunSignals>();
 
   onPlaced(placement: GrantedPlacement): void {
     this.placements.set(placement.attempt, placement);
@@ -94,12 +94,12 @@ class JobRun {
   }
 
   onTaskFinished({ attempt, launch, result }: TaskFinished): void {
-    const { finished } = this.newsOf(attempt);
+    const { finished } = this.signalsOf(attempt);
     if (!finished.has(launch)) finished.set(launch, result);
   }
 
   onLost(lost: RunLost): void {
-    this.newsOf(lost.attempt).lost ??= lost;
+    this.signalsOf(lost.attempt).lost ??= lost;
   }
 
   async run(plan: JobPlan, firstAttempt: number, firstAnswer: PlacementAnswer): Promise<JobResult> {
@@ -114,7 +114,7 @@ class JobRun {
       const end = await runAttempt(
         plan,
         { jobId: plan.jobId, attempt: this.attempt },
-        this.newsOf(this.attempt),
+        this.signalsOf(this.attempt),
         (view) => this.tell(view),
       );
       if (end.kind === 'lost') {
@@ -144,10 +144,10 @@ class JobRun {
   /** The user's deletion (or an operator's cancellation): nothing of the job may be left running. */
   async delete(plan: JobPlan): Promise<JobResult> {
     const isDelivering = plan.hasOutputs && this.hasStarted() && patched('deliver-at-deletion');
-    await this.endRun(plan, isDelivering && plan.hasStorage ? 'keepStorage' : 'endStorage');
+    await this.endRun(plan, isDelivering && plan.hasStorage ? 'keepMount' : 'endMount');
     if (isDelivering) await this.deliverWhatIsThere(plan);
     const isSidecar = (launch: number) => plan.sidecars?.includes(Math.floor(launch / launchesPerTask));
-    const finished = [...this.newsOf(this.attempt).finished]
+    const finished = [...this.signalsOf(this.attempt).finished]
       .filter(([launch]) => !isSidecar(launch))
       .sort(([a], [b]) => a - b);
     const tasks = finished.map(([, result]) => ({ exitCode: result.exitCode }));
@@ -163,37 +163,37 @@ class JobRun {
   /** A task of this attempt ran, and its outputs were not all delivered. */
   private hasStarted(): boolean {
     const { phase } = this.view;
-    return this.placement !== undefined && phase !== 'unmounting' && (phase === 'running' || this.hasNews());
+    return this.placement !== undefined && phase !== 'unmounting' && (phase === 'running' || this.hasSignals());
   }
 
-  private hasNews(): boolean {
-    return this.newsOf(this.attempt).finished.size > 0;
+  private hasSignals(): boolean {
+    return this.signalsOf(this.attempt).finished.size > 0;
   }
 
   /** What the job made until now, for a user who may still want it: for as long as it may take to be deleted. */
   private async deliverWhatIsThere(plan: JobPlan): Promise<void> {
     const ref = { jobId: plan.jobId, attempt: this.attempt };
-    const news = this.newsOf(this.attempt);
-    if (news.lost) return;
+    const signals = this.signalsOf(this.attempt);
+    if (signals.lost) return;
     const delivering = CancellationScope.withTimeout(deliverySeconds * 1000, () => transfers.stageOut(ref));
     // Its failures are the job's no more. A lost machine is not waited for.
-    await Promise.race([delivering.catch(() => undefined), condition(() => news.lost !== undefined)]);
-    if (plan.hasStorage && !news.lost) await this.endRun(plan);
+    await Promise.race([delivering.catch(() => undefined), condition(() => signals.lost !== undefined)]);
+    if (plan.hasStorage && !signals.lost) await this.endRun(plan);
   }
 
-  private async endRun(plan: JobPlan, storage: 'keepStorage' | 'endStorage' = 'endStorage'): Promise<void> {
+  private async endRun(plan: JobPlan, mount: 'keepMount' | 'endMount' = 'endMount'): Promise<void> {
     if (!this.placement) return;
-    const news = this.newsOf(this.attempt);
-    const isLost = () => news.lost !== undefined;
-    const keeping = storage === 'keepStorage' ? { keepStorage: true as const } : {};
+    const signals = this.signalsOf(this.attempt);
+    const isLost = () => signals.lost !== undefined;
+    const keeping = mount === 'keepMount' ? { keepStorage: true as const } : {};
     const killing = hosts.killRun({ jobId: plan.jobId, attempt: this.attempt, ...keeping }).catch(() => undefined);
     // A machine out of reach can't be told; it is cleaned when it comes back, and nothing is published from it.
     await Promise.race([killing, condition(isLost)]);
     const running = this.view.taskIndex;
     if (running === undefined || isLost()) return;
     // The follower hands over the last output before it reports the end.
-    const launches = Array.from({ length: launchesPerTask }, (_, retry) => launchIndex(running, retry));
-    await condition(() => launches.some((index) => news.finished.has(index)) || isLost(), '15 seconds');
+    const launches = Array.from({ length: launchesPerTask }, (_, retry) => launchNumberOf(running, retry));
+    await condition(() => launches.some((index) => signals.finished.has(index)) || isLost(), '15 seconds');
   }
 
   close(result: JobResult): JobResult {
@@ -252,14 +252,14 @@ class JobRun {
 
   /** A job without outputs is over when its last task is; with outputs, when they are delivered. */
   private endSeen(plan: JobPlan): { endedAt?: number } {
-    const ends = [...this.newsOf(this.attempt).finished.values()].map(({ endedAt }) => endedAt);
+    const ends = [...this.signalsOf(this.attempt).finished.values()].map(({ endedAt }) => endedAt);
     return plan.hasOutputs || ends.length === 0 ? {} : { endedAt: Math.max(...ends) };
   }
 
-  private newsOf(attempt: number): RunNews {
-    let news = this.news.get(attempt);
-    if (!news) this.news.set(attempt, (news = { finished: new Map() }));
-    return news;
+  private signalsOf(attempt: number): RunSignals {
+    let signals = this.signals.get(attempt);
+    if (!signals) this.signals.set(attempt, (signals = { finished: new Map() }));
+    return signals;
   }
 
   private tell(view: Partial<JobView>): void {

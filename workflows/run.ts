@@ -7,11 +7,11 @@ import { CancellationScope, condition } from '@temporalio/workflow';
 import type { TaskExecution, TaskResult } from '../domain/execution.ts';
 import type { RunReport } from '../domain/job-outcome.ts';
 import type { AttemptRef, JobPlan, JobView, PullAnswer, RunLost } from '../domain/job-messages.ts';
-import { launchIndex } from '../domain/launch.ts';
+import { launchNumberOf } from '../domain/launch.ts';
 import { hosts, transfers } from './activities.ts';
 
 /** What the outside told about this attempt so far; filled by signal handlers. */
-export interface RunNews {
+export interface RunSignals {
   finished: Map<number, TaskResult>;
   lost?: RunLost;
 }
@@ -34,17 +34,17 @@ const sidecarSeconds = 24 * 3600;
 export async function runAttempt(
   plan: JobPlan,
   ref: AttemptRef,
-  news: RunNews,
+  signals: RunSignals,
   tell: (view: Partial<JobView>) => void,
 ): Promise<RunEnd> {
   const report: RunReport = { tasks: [], stageOutFailures: [] };
   const timing: Timing = {};
   try {
-    if (plan.hasStorage && !(await mount(ref, news, report, tell))) return { kind: 'ended', report, timing };
-    await work(plan, ref, news, report, timing, tell);
+    if (plan.hasStorage && !(await mount(ref, signals, report, tell))) return { kind: 'ended', report, timing };
+    await work(plan, ref, signals, report, timing, tell);
     if (plan.hasStorage) {
       tell({ phase: 'unmounting' });
-      const unmounted = await unlessLost(news, () => transfers.unmountStorage(ref));
+      const unmounted = await unlessLost(signals, () => transfers.unmountStorage(ref));
       if (unmounted.kind === 'failed') report.stageOutFailures.push({ cause: 'upload', detail: unmounted.detail });
     }
     return { kind: 'ended', report, timing };
@@ -57,12 +57,12 @@ export async function runAttempt(
 /** Returns whether anything else can be done. */
 async function mount(
   ref: AttemptRef,
-  news: RunNews,
+  signals: RunSignals,
   report: RunReport,
   tell: (view: Partial<JobView>) => void,
 ): Promise<boolean> {
   tell({ phase: 'mounting' });
-  const mounted = await unlessLost(news, () => transfers.mountStorage(ref));
+  const mounted = await unlessLost(signals, () => transfers.mountStorage(ref));
   if (mounted.kind === 'killed') throw ended(ref, 'its storage was mounted');
   if (mounted.kind === 'failed') report.mountFailure = mounted;
   return mounted.kind === 'mounted';
@@ -72,26 +72,26 @@ async function mount(
 async function work(
   plan: JobPlan,
   ref: AttemptRef,
-  news: RunNews,
+  signals: RunSignals,
   report: RunReport,
   timing: Timing,
   tell: (view: Partial<JobView>) => void,
 ): Promise<void> {
   if (plan.hasArtifacts) {
     tell({ phase: 'stagingIn' });
-    const stagedIn = await unlessLost(news, () => transfers.stageIn(ref));
+    const stagedIn = await unlessLost(signals, () => transfers.stageIn(ref));
     timing.stageInSeconds = stagedIn.seconds;
     if (stagedIn.kind === 'failed') {
       report.stageInFailure = stagedIn;
       return;
     }
   }
-  await runTasks(plan, ref, news, report, tell);
+  await runTasks(plan, ref, signals, report, tell);
   // Nothing is started after the tasks: ending the run ends what runs beside them, before its output is delivered.
-  if (plan.sidecars) await unlessLost(news, () => hosts.killRun(tasksOf(plan, ref)));
+  if (plan.sidecars) await unlessLost(signals, () => hosts.killRun(tasksOf(plan, ref)));
   if (plan.hasOutputs) {
     tell({ phase: 'stagingOut' });
-    const stagedOut = await unlessLost(news, () => transfers.stageOut(ref));
+    const stagedOut = await unlessLost(signals, () => transfers.stageOut(ref));
     timing.stageOutSeconds = stagedOut.seconds;
     report.stageOutFailures = stagedOut.failures;
   }
@@ -103,12 +103,12 @@ const tasksOf = (plan: JobPlan, ref: AttemptRef) => (plan.hasStorage ? { ...ref,
 async function runTasks(
   plan: JobPlan,
   ref: AttemptRef,
-  news: RunNews,
+  signals: RunSignals,
   report: RunReport,
   tell: (view: Partial<JobView>) => void,
 ): Promise<void> {
   const { sidecars = [] } = plan;
-  if (!(await startSidecars(plan, ref, news, report, tell))) return;
+  if (!(await startSidecars(plan, ref, signals, report, tell))) return;
   let walltimeLeft = plan.walltimeSeconds;
   for (let taskIndex = 0; taskIndex < plan.taskCount; taskIndex += 1) {
     if (sidecars.includes(taskIndex)) continue;
@@ -116,8 +116,8 @@ async function runTasks(
     report.tasks.push(task);
     for (let retry = 0; ; retry += 1) {
       const which = { taskIndex, retry, walltimeSeconds: walltimeLeft };
-      const started = await launch(ref, which, task, news, tell);
-      const result = started.kind === 'started' ? await finished(plan, ref, which, news) : started;
+      const started = await launch(ref, which, task, signals, tell);
+      const result = started.kind === 'started' ? await finished(plan, ref, which, signals) : started;
       if (result.kind === 'pullFailed') {
         report.imagePullFailure = { detail: result.detail };
         break;
@@ -128,10 +128,10 @@ async function runTasks(
       walltimeLeft -= result.result.endedAt - result.result.startedAt;
       const { cause, mostProcesses } = result.result;
       if (cause === 'walltime' || cause === 'memory' || cause === 'processes') report.limit = cause;
-      else if (overLimit(sidecars, news, 'memory')) {
+      else if (overLimit(sidecars, signals, 'memory')) {
         report.limit = 'memory';
         task.error = 'MemoryLimitExceeded';
-      } else if (overLimit(sidecars, news, 'processes')) {
+      } else if (overLimit(sidecars, signals, 'processes')) {
         report.limit = 'processes';
         task.error = 'ProcessLimitExceeded';
       }
@@ -148,13 +148,13 @@ async function runTasks(
 async function startSidecars(
   plan: JobPlan,
   ref: AttemptRef,
-  news: RunNews,
+  signals: RunSignals,
   report: RunReport,
   tell: (view: Partial<JobView>) => void,
 ): Promise<boolean> {
   for (const taskIndex of plan.sidecars ?? []) {
     const which = { taskIndex, retry: 0, walltimeSeconds: plan.walltimeSeconds + sidecarSeconds };
-    const started = await launch(ref, which, {}, news, tell);
+    const started = await launch(ref, which, {}, signals, tell);
     if (started.kind === 'pullFailed') {
       report.imagePullFailure = { detail: started.detail };
       return false;
@@ -164,8 +164,8 @@ async function startSidecars(
 }
 
 /** Memory and processes are the job's, whoever of those that run at one time took them. */
-function overLimit(sidecars: number[], news: RunNews, limit: 'memory' | 'processes'): boolean {
-  return sidecars.some((index) => news.finished.get(launchIndex(index, 0))?.cause === limit);
+function overLimit(sidecars: number[], signals: RunSignals, limit: 'memory' | 'processes'): boolean {
+  return sidecars.some((index) => signals.finished.get(launchNumberOf(index, 0))?.cause === limit);
 }
 
 type LaunchEnd = { kind: 'finished'; result: TaskResult } | { kind: 'pullFailed'; detail: string };
@@ -175,12 +175,12 @@ async function launch(
   ref: AttemptRef,
   which: { taskIndex: number; retry: number; walltimeSeconds: number },
   task: TaskExecution,
-  news: RunNews,
+  signals: RunSignals,
   tell: (view: Partial<JobView>) => void,
 ): Promise<Launched> {
   for (let pulls = 0; ; pulls += 1) {
     const isPulled = pulls > 0 ? { isPulled: true as const } : {};
-    const answer = await unlessLost(news, () => hosts.startTask({ ...ref, ...which, ...isPulled }));
+    const answer = await unlessLost(signals, () => hosts.startTask({ ...ref, ...which, ...isPulled }));
     switch (answer.kind) {
       case 'imageMissing': {
         if (pulls === mostPulls) {
@@ -188,7 +188,7 @@ async function launch(
           return { kind: 'pullFailed', detail: `the image was gone again each time it had been pulled` };
         }
         tell({ phase: 'pulling' });
-        const pulled = await unlessLost(news, () => transfers.pullImage({ ...ref, taskIndex: which.taskIndex }));
+        const pulled = await unlessLost(signals, () => transfers.pullImage({ ...ref, taskIndex: which.taskIndex }));
         keepPull(task, pulled);
         if (pulled.kind === 'failed') return { kind: 'pullFailed', detail: pulled.detail };
         continue;
@@ -218,15 +218,16 @@ async function finished(
   plan: JobPlan,
   ref: AttemptRef,
   { taskIndex, retry, walltimeSeconds }: { taskIndex: number; retry: number; walltimeSeconds: number },
-  news: RunNews,
+  signals: RunSignals,
 ): Promise<LaunchEnd> {
   const { sidecars = [] } = plan;
-  const index = launchIndex(taskIndex, retry);
-  const isOver = () => news.finished.has(index) || news.lost !== undefined;
-  const isOverOrMust = () => isOver() || overLimit(sidecars, news, 'memory') || overLimit(sidecars, news, 'processes');
+  const index = launchNumberOf(taskIndex, retry);
+  const isOver = () => signals.finished.has(index) || signals.lost !== undefined;
+  const isOverOrMust = () =>
+    isOver() || overLimit(sidecars, signals, 'memory') || overLimit(sidecars, signals, 'processes');
   await condition(isOverOrMust, (walltimeSeconds + backstopSeconds) * 1000);
   if (!isOver()) {
-    await unlessLost(news, () => hosts.killRun(tasksOf(plan, ref)));
+    await unlessLost(signals, () => hosts.killRun(tasksOf(plan, ref)));
     if (!(await condition(isOver, backstopSeconds * 1000))) {
       throw new Lost({
         attempt: ref.attempt,
@@ -236,9 +237,9 @@ async function finished(
     }
   }
   // A result that arrived counts even if the machine was lost right after.
-  const result = news.finished.get(index);
+  const result = signals.finished.get(index);
   if (result) return { kind: 'finished', result };
-  throw new Lost(news.lost!);
+  throw new Lost(signals.lost!);
 }
 
 function recordResult(task: TaskExecution, result: TaskResult): void {
@@ -270,26 +271,26 @@ class Lost extends Error {
 export class DeletionRequested extends Error {}
 
 /** Work on a machine goes on until it answers, or until somebody says that the machine or the run is gone. */
-async function unlessLost<T>(news: RunNews, work: () => Promise<T>): Promise<T> {
-  if (news.lost) throw new Lost(news.lost);
+async function unlessLost<T>(signals: RunSignals, work: () => Promise<T>): Promise<T> {
+  if (signals.lost) throw new Lost(signals.lost);
   const scope = new CancellationScope();
   const working = scope.run(work);
-  // Also the watch for news must end with the work, or it would keep a condition alive in every job.
+  // Also the watch for signals must end with the work, or it would keep a condition alive in every job.
   const watch = new CancellationScope();
   const watching = watch
-    .run(() => condition(() => news.lost !== undefined))
+    .run(() => condition(() => signals.lost !== undefined))
     .then(
       () => 'lost' as const,
       () => 'over' as const,
     );
   try {
     const first = await Promise.race([working.then((value) => ({ value })), watching]);
-    if (first === 'lost') throw new Lost(news.lost!);
+    if (first === 'lost') throw new Lost(signals.lost!);
     if (first === 'over') return await working;
     return first.value;
   } finally {
     watch.cancel();
-    if (news.lost) {
+    if (signals.lost) {
       scope.cancel();
       working.catch(() => undefined);
     }

@@ -11,15 +11,15 @@ import {
   setHandler,
   workflowInfo,
 } from '@temporalio/workflow';
-import { shardSignal, type JobRange, type RangeResult, type ShardNews } from '../domain/workflow-messages.ts';
+import { shardSignal, type JobRange, type RangeResult, type ShardSignal } from '../domain/workflow-messages.ts';
 import { dags } from './activities.ts';
 import { runJob } from './children.ts';
 
-export const shardNewsSignal = defineSignal<[ShardNews]>(shardSignal);
+export const shardSignalDefinition = defineSignal<[ShardSignal]>(shardSignal);
 
 export async function shardWorkflow(range: JobRange): Promise<RangeResult> {
-  const news: ShardNews[] = [];
-  setHandler(shardNewsSignal, (more) => void news.push(more));
+  const signals: ShardSignal[] = [];
+  setHandler(shardSignalDefinition, (more) => void signals.push(more));
   const { firstJobId, count, name, owner } = range;
   // Jobs that ended already (kept by a rerun, deleted before their turn) need no place.
   const opened = await CancellationScope.nonCancellable(() =>
@@ -44,9 +44,9 @@ export async function shardWorkflow(range: JobRange): Promise<RangeResult> {
       setCurrentDetails(
         `${open} jobs of ${name} from ${firstJobId} on run, ${waiting.size} of ${count} wait for a place`,
       );
-      await condition(() => news.length > 0 || hasEnded);
+      await condition(() => signals.length > 0 || hasEnded);
       hasEnded = false;
-      for (const { placed = [], ended = [] } of news.splice(0)) {
+      for (const { placed = [], ended = [] } of signals.splice(0)) {
         // Word of a job may come more than once.
         for (const { jobId, ...placement } of placed) {
           if (waiting.delete(jobId)) begin(jobId, { plan: { ...plan!, jobId }, placement });

@@ -1,6 +1,6 @@
 # bind.sh RUN [FROM SOURCE REFUSAL NUMBER]... -- [PROGRAM [WORD...]]
 #
-# Mounts folders of scratch (FROM `scratch`) and of the run's storage (`storage`) at binds/NUMBER of the run, and then
+# Mounts folders of scratch (FROM `scratch`) and of the run's storage (`mount`) at binds/NUMBER of the run, and then
 # becomes the program. Runs as root of a mount namespace of an ordinary user. What
 # is mounted is the folder that this shell stands in and was asked about, so that no link put in its place is followed,
 # now or when the runtime opens it. `inside` in container.sh has no such hold on its path.

@@ -9,8 +9,8 @@
 # inside SOURCE: sets `inside` to the real path of a folder in scratch, made if it is missing. It is true of that moment.
 inside() { inside=$(enter "$PWD/$run/home" "$1" make && can_be_bound "$here" && printf %s "$here"); }
 
-# in_storage FOLDER: the same of the storage that is mounted for the run, which must be there.
-in_storage() { stored "$run" "$1"; }
+# in_mount FOLDER: the same of the storage that is mounted for the run, which must be there.
+in_mount() { stored "$run" "$1"; }
 
 # held FROM SOURCE WORDS: sets `inside` to a path that will be that folder of scratch or storage, and stays it. WORDS are the
 # first arguments of bind.sh for it, quoted.
@@ -26,7 +26,7 @@ held() {
   mounts="$mounts $3 $number"
 }
 
-# alone FROM SOURCE: `inside` or `in_storage`, as long as nobody is there who could exchange what they found.
+# alone FROM SOURCE: `inside` or `in_mount`, as long as nobody is there who could exchange what they found.
 alone() {
   for other in "$run"/tasks/*; do
     [ "$other" != "$task" ] && [ -e "$other/started" ] && [ ! -e "$other/exit.json" ] && [ ! -e "$other/lost" ] || continue
@@ -38,7 +38,7 @@ alone() {
     other=${other##*/}
     if is_alive "${other%.*}" "${other#*.}"; then not_alone; return 1; fi
   done
-  if [ "$1" = storage ]; then in_storage "$2"; else inside "$2"; fi
+  if [ "$1" = mount ]; then in_mount "$2"; else inside "$2"; fi
 }
 
 not_alone() { echo 'this machine can bind folders of the job only while nothing else of the job runs on it' >&2; }

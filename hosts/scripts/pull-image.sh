@@ -6,7 +6,7 @@
 # archive or sif; what is not known is a single dash. CONTENT names what the registry was asked about just now: it is a hash
 # of the registry, the repository and the digest, so that what one registry gave is given only to whom the same one knows.
 # No image takes more than MOST_BYTES. An archive or a sif with a REFERENCE is a file of this machine, in one
-# of the FOLDERs, or with `storage RUN` for them a file of the storage that is mounted for a run. stdin: a user name and a
+# of the FOLDERs, or with `mount RUN` for them a file of the storage that is mounted for a run. stdin: a user name and a
 # password, a line each and perhaps empty (registry), or a line of curl configuration with the URL and another; it stays open
 # for as long as somebody wants the image. Answers on stdout: `image completed|cached SHA256 BYTES`, or
 # `failed STEP DETAIL` with STEP one of http, curl, path, checksum, invalid, runtime, build; the builder's own words are on stderr.
@@ -285,7 +285,7 @@ case $kind in
   *)
     if [ "$reference" = - ]; then
       download "$work/download"
-    elif [ "${1:-}" = storage ]; then
+    elif [ "${1:-}" = mount ]; then
       copy_stored "$work/download" "$2"
     else
       copy_file "$work/download" "$@"

@@ -99,9 +99,9 @@ tell_runs() {
   [ -z "$sizes" ] || stat -c 'size %n %s' $sizes 2>/dev/null
 }
 
-# storage_is_gone TOKEN: if it is not, it is seen to. That may take its time, which nobody here is kept waiting for: the
+# mount_is_gone TOKEN: if it is not, it is seen to. That may take its time, which nobody here is kept waiting for: the
 # run is there at the next look as well.
-storage_is_gone() {
+mount_is_gone() {
   is_mounted "runs/$1" || holder "runs/$1" server || holder "runs/$1" keeper || return 0
   holder "runs/$1" ending || setsid sh "$scripts/unmount.sh" "$1" 30 60 </dev/null >/dev/null 2>&1 &
   return 1
@@ -117,7 +117,7 @@ end_run() {
   done
   [ -z "$running" ] || sh "$scripts/kill.sh" "$1" 0 keep || return
   end_transfers "$run"
-  [ ! -d "$run/mounts" ] || storage_is_gone "$1" || return
+  [ ! -d "$run/mounts" ] || mount_is_gone "$1" || return
   # What is mounted there is not ours to remove.
   ! holds_mounts "$run" || { echo "could not remove $run: something is mounted in it"; return; }
   over="$over $run"

@@ -29,9 +29,9 @@ export async function follow(
     if (state !== told) watcher.onStatus(job.status, why);
     told = state;
     // Asked after the state: when that is final, this is the whole output.
-    const news = await client.stdout(id, { offsetBytes });
-    offsetBytes += news.length;
-    if (news.length > 0) watcher.onOutput(decoder.decode(news, { stream: true }));
+    const bytes = await client.stdout(id, { offsetBytes });
+    offsetBytes += bytes.length;
+    if (bytes.length > 0) watcher.onOutput(decoder.decode(bytes, { stream: true }));
     if (job.status !== 'pending' && job.status !== 'running') return job;
     if (Date.now() > deadline) throw new Error(`job ${id} is still ${job.status} after ${options.withinSeconds} s`);
     await sleep(askEveryMs, undefined, { signal: options.signal });

@@ -4,13 +4,13 @@
  */
 import { existsSync, readFileSync } from 'node:fs';
 import { connect } from '../../db/connection.ts';
-import { tellAgain } from '../../db/lost-messages.ts';
+import { resendMessages } from '../../db/lost-messages.ts';
 import { writeWhole, type Home } from './home.ts';
 
 const bootIdFile = '/proc/sys/kernel/random/boot_id';
 
 /** To be called when both servers are ready, and before a worker is there. */
-export async function tellAgainAfterPowerCut(
+export async function resendAfterPowerCut(
   home: Home,
   databaseUrl: string,
   log: (message: string) => void,
@@ -21,7 +21,7 @@ export async function tellAgainAfterPowerCut(
   if (before !== undefined && before !== now) {
     const database = connect(databaseUrl, { poolSize: 1 });
     try {
-      const told = await tellAgain(database.db);
+      const told = await resendMessages(database.db);
       log(`the machine was started anew: ${told} messages are sent to Temporal again`);
     } finally {
       await database.close();

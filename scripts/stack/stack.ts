@@ -19,7 +19,7 @@ import { isHealthy, nodeChild } from './node-child.ts';
 import { claim, forget } from './pid-file.ts';
 import { isPortFree, pickPort } from './ports.ts';
 import { postgresServer, type PostgresServer } from './postgres.ts';
-import { tellAgainAfterPowerCut } from './power-cut.ts';
+import { resendAfterPowerCut } from './power-cut.ts';
 import { SupervisedProcess, type ChildSpec } from './supervised-process.ts';
 import { ensureSearchAttributes, hasWorkers, temporalChild, type TemporalPorts } from './temporal.ts';
 
@@ -172,7 +172,7 @@ async function bringUp({ machine, home, options, log, started, walls, stop }: St
     await ensureSearchAttributes(temporalAddress);
   };
   await allOrFirstError([startPostgres(), startTemporal()]);
-  if (wanted.has('temporal') && wanted.has('worker')) await tellAgainAfterPowerCut(home, databaseUrl, log);
+  if (wanted.has('temporal') && wanted.has('worker')) await resendAfterPowerCut(home, databaseUrl, log);
 
   const env = environmentFor(home, machine.env, runtimeFolders(machine));
   const startNode = async (name: 'api' | 'worker', main: string, isReady: () => Promise<boolean>): Promise<void> => {

@@ -81,7 +81,7 @@ function containerFunctions(): string {
 }
 
 const plainLaunch = {
-  taskIndex: 0,
+  launchNumber: 0,
   prepare: { inputs: [] },
   imageKey: '',
   fileSha256: '',

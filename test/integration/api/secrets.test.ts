@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { jobTokenSigner } from '../../../activities/job-token.ts';
 import { setValue } from '../../../api/key-value.ts';
 import { findJob } from '../../../db/execution.ts';
-import { resealer } from '../../../scheduler/reseal.ts';
+import { keyRotation } from '../../../scheduler/key-rotation.ts';
 import { sealing } from '../../../secrets/sealing.ts';
 import { clientOf, finish, job, signingKey, startApi, type Client, type TestApi } from './api.ts';
 
@@ -134,29 +134,29 @@ describe('a value marked as secret', () => {
   test('is encrypted anew after a rotation, so that the old key can go', async () => {
     await set('rotated?secret=true', secret);
     const newest = 'the newest key of the three, long enough';
-    const resealed = async (...now: string[]) => {
-      const next = resealer(api.connection.db, sealing(now).values!, 1);
-      const sum = { resealed: 0, unreadable: 0 };
+    const rotated = async (...now: string[]) => {
+      const next = keyRotation(api.connection.db, sealing(now).values!, 1);
+      const sum = { rotated: 0, unreadable: 0 };
       for (let isMore = true; isMore;) {
         const page = await next();
         isMore = page.isMore;
-        sum.resealed += page.resealed;
+        sum.rotated += page.rotated;
         sum.unreadable += page.unreadable;
       }
       return sum;
     };
-    expect((await resealed(newest, ...keys)).unreadable).toBe(0);
-    expect(await resealed(newest, ...keys)).toEqual({ resealed: 0, unreadable: 0 });
+    expect((await rotated(newest, ...keys)).unreadable).toBe(0);
+    expect(await rotated(newest, ...keys)).toEqual({ rotated: 0, unreadable: 0 });
     const [row] = await api.connection.sql`select value, sealed_with as "keyId" from key_values where key = 'rotated'`;
     const alone = sealing([newest]).values!;
     expect(alone.decrypt({ keyId: row!['keyId'] as string, bytes: row!['value'] as Buffer }).toString()).toBe(secret);
     // Where the key of a value is missing, others go on.
     await api.connection.sql`
       insert into key_values (owner, key, value, sealed_with) values ('a user before all others', 'lost', 'x', 'a lost key')`;
-    const missing = await resealed(keys[0]);
-    expect(missing).toMatchObject({ resealed: 0 });
+    const missing = await rotated(keys[0]);
+    expect(missing).toMatchObject({ rotated: 0 });
     expect(missing.unreadable).toBeGreaterThan(1);
-    expect(await resealed(keys[0], newest)).toMatchObject({ unreadable: 1, resealed: missing.unreadable - 1 });
+    expect(await rotated(keys[0], newest)).toMatchObject({ unreadable: 1, rotated: missing.unreadable - 1 });
     expect((await client.get('/kv/rotated?reveal=true')).text).toBe(secret);
   });
 

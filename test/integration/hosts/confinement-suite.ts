@@ -85,11 +85,11 @@ export function describeConfinement(
       await resultOf(watch, run);
       const home = `runs/${runToken(run)}/home`;
       for (const [index, target] of [`$PWD/runs/${runToken(other)}/home`, '$PWD/lib'].entries()) {
-        const taskIndex = index + 1;
+        const launchNumber = index + 1;
         const line = exchange(home, target);
         await meanwhile(line, async () => {
-          await start(run, 'cat /mnt/result; ls /mnt; echo x >/mnt/left', { taskIndex, binds });
-          await resultOf(watch, run, taskIndex);
+          await start(run, 'cat /mnt/result; ls /mnt; echo x >/mnt/left', { launchNumber, binds });
+          await resultOf(watch, run, launchNumber);
         });
         await transport.shell(`rm -r ${home}/a ${home}/t; mv ${home}/was ${home}/a`);
       }
@@ -142,7 +142,7 @@ export function describeConfinement(
         'df /tmp /var/tmp | tail -n +2 | while read a b c; do echo $b; done | uniq | wc -l; echo x >/var/tmp/f; ls /tmp';
       await start(run, line);
       expect(await resultOf(watch, run)).toMatchObject({ exitCode: 0 });
-      await start(run, 'cat /var/tmp/f', { taskIndex: 1 });
+      await start(run, 'cat /var/tmp/f', { launchNumber: 1 });
       expect(await resultOf(watch, run, 1)).toMatchObject({ exitCode: 0 });
       expect(await output(watch, run)).toBe('1\nx\n');
     });

@@ -105,7 +105,7 @@ export function describeEngine(program: 'podman' | 'docker'): void {
       const token = runToken(run);
       expect(await transport.shell(`stat -c %U "runs/${token}/home/some, dir/d"; id -un`)).toMatch(/^(.*)\n\1\n$/);
       // The next task of the run finds what this one left; its own name says that the image is copied for it.
-      await start(run, launch('cat /tmp/t some*/d; env', { taskIndex: 1, runtime: 'udocker' }));
+      await start(run, launch('cat /tmp/t some*/d; env', { launchNumber: 1, runtime: 'udocker' }));
       await resultOf(watch, run, 1);
       const second = (await output(watch, run)).split('0000\n')[1]!;
       expect(second).toMatch(/^t\nd\n/);
@@ -118,7 +118,7 @@ export function describeEngine(program: 'podman' | 'docker'): void {
       const { argv: _, ...entryPoint } = launch('');
       await start(run, entryPoint);
       expect(await resultOf(watch, run)).toMatchObject({ exitCode: 0 });
-      await start(run, launch('true', { taskIndex: 1, app: 'greet' }));
+      await start(run, launch('true', { launchNumber: 1, app: 'greet' }));
       expect(await resultOf(watch, run, 1)).toMatchObject({ exitCode: 255 });
       expect(await output(watch, run, 'stderr')).toContain(`apps of images are not known to ${program}`);
     });

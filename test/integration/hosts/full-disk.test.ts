@@ -34,10 +34,10 @@ describe.runIf(getuid?.() === 0)('a machine with a small disk', () => {
     const run = newRun();
     await transport.machine.startTask(run, launchOf(image, sh(`${fill}; echo lost; exit 6`)));
     expect(await resultOf(watch, run)).toMatchObject({ exitCode: 6, cause: 'exited' });
-    const next = transport.machine.startTask(run, launchOf(image, ['true'], { taskIndex: 1 }));
+    const next = transport.machine.startTask(run, launchOf(image, ['true'], { launchNumber: 1 }));
     await expect(next).rejects.toThrow(/[Nn]o space left/);
     await transport.shell(`rm runs/${runToken(run)}/home/big`);
-    await transport.machine.startTask(run, launchOf(image, ['true'], { taskIndex: 1 }));
+    await transport.machine.startTask(run, launchOf(image, ['true'], { launchNumber: 1 }));
     expect(await resultOf(watch, run, 1)).toMatchObject({ exitCode: 0 });
     await watch.remove([run]);
   });

@@ -187,7 +187,7 @@ export function describeImages(name: string, address: string, open: () => Promis
       await transport.shell(`touch runs/${deployment}-${run.jobId}.1.0/home/go`);
       expect(await resultOf(watch, run)).toMatchObject({ exitCode: 0 });
       // The next task of the same run still has it; another run is told to pull.
-      await transport.machine.startTask(run, launchOf(used, ['true'], { taskIndex: 1 }));
+      await transport.machine.startTask(run, launchOf(used, ['true'], { launchNumber: 1 }));
       expect(await resultOf(watch, run, 1)).toMatchObject({ exitCode: 0 });
       expect(await transport.machine.startTask(newRun(), launchOf(used, ['true']))).toEqual({ kind: 'imageMissing' });
     });

@@ -159,11 +159,11 @@ export function describeNetwork(name: string, runtime: ContainerRuntime, makeTra
         const { machine, image, watch } = opened;
         const [run, other] = [newRun(), newRun()];
         const serve = 'while :; do echo served | nc -l -p 7001; done';
-        await machine.startTask(run, launch(image, `(${serve}) & echo up; wait`, { taskIndex: 0 }));
+        await machine.startTask(run, launch(image, `(${serve}) & echo up; wait`, { launchNumber: 0 }));
         await until(async () => (await output(watch, run)).includes('up'), 'the sidecar runs');
         const ask =
           'tries=0; until nc -w 2 127.0.0.1 7001 </dev/null || [ $((tries += 1)) -gt 20 ]; do sleep 0.1; done';
-        await machine.startTask(run, launch(image, ask, { taskIndex: 1 }));
+        await machine.startTask(run, launch(image, ask, { launchNumber: 1 }));
         await resultOf(watch, run, 1);
         expect(await output(watch, run)).toBe('up\nserved\n');
         let said = '';

@@ -32,7 +32,7 @@ export function describeOutput(name: string, open: () => Promise<Transport>): vo
       expect(await output(watch, run)).toBe('out\nerr\n');
       await inScratch(run, 'touch go');
       expect(await resultOf(watch, run)).toMatchObject({ exitCode: 3 });
-      await transport.machine.startTask(run, launchOf(image, sh('echo second'), { stdoutFile, taskIndex: 1 }));
+      await transport.machine.startTask(run, launchOf(image, sh('echo second'), { stdoutFile, launchNumber: 1 }));
       await resultOf(watch, run, 1);
       const all = Buffer.concat([Buffer.from('out\nerr\n'), Buffer.from([255, 0]), Buffer.from('no newlinesecond\n')]);
       expect(await watch.read(run, 'stdout', 0, 1000)).toEqual(all);
@@ -52,7 +52,7 @@ export function describeOutput(name: string, open: () => Promise<Transport>): vo
       await transport.machine.startTask(run, launchOf(image, sh(made)));
       await resultOf(watch, run);
       await transport.shell(`echo mine >runs/${runToken(run)}/tasks/0/victim`);
-      await transport.machine.startTask(run, launchOf(image, sh('echo ran'), { stdoutFile, taskIndex: 1 }));
+      await transport.machine.startTask(run, launchOf(image, sh('echo ran'), { stdoutFile, launchNumber: 1 }));
       expect(await resultOf(watch, run, 1)).toMatchObject({ exitCode: 255, cause: 'exited' });
       expect(await output(watch, run)).toBe('');
       expect(await output(watch, run, 'stderr')).toContain('stdout of the task is no file in the scratch directory');
@@ -72,8 +72,8 @@ export function describeOutput(name: string, open: () => Promise<Transport>): vo
         `x=$(printf 'x\n.') && mkdir "\${x%.}" && ln -s "\${x%.}" data && ln -s ../../${runToken(victim)}/home x &&
          ln -s ../../${runToken(victim)} other`,
       );
-      const start = (stdoutFile: string, taskIndex: number) =>
-        transport.machine.startTask(run, launchOf(image, sh('echo ran'), { stdoutFile, taskIndex }));
+      const start = (stdoutFile: string, launchNumber: number) =>
+        transport.machine.startTask(run, launchOf(image, sh('echo ran'), { stdoutFile, launchNumber }));
       await start('other/killed/out', 1);
       expect(await resultOf(watch, run, 1)).toMatchObject({ exitCode: 255 });
       await start('data/result', 2);
@@ -119,7 +119,7 @@ export function describeOutput(name: string, open: () => Promise<Transport>): vo
         expect(await output(watch, run, 'stderr')).toBe(stdoutFile === undefined ? err : '');
         // Neither does it escape the bound.
         const flood = 'head -c 3000000 /dev/zero >/dev/stdout; head -c 3000000 /dev/zero >/dev/stderr';
-        await transport.machine.startTask(run, launchOf(image, sh(flood), { outputBytes: 1_000_000, taskIndex: 1 }));
+        await transport.machine.startTask(run, launchOf(image, sh(flood), { outputBytes: 1_000_000, launchNumber: 1 }));
         expect(await resultOf(watch, run, 1)).toMatchObject({ exitCode: 0 });
         expect(await sizeOf(run)).toBe(1_000_000);
       },
@@ -169,7 +169,7 @@ export function describeOutput(name: string, open: () => Promise<Transport>): vo
       // The next task adds nothing either.
       await transport.machine.startTask(
         run,
-        launchOf(image, sh('echo more'), { outputBytes: 1_000_000, taskIndex: 1 }),
+        launchOf(image, sh('echo more'), { outputBytes: 1_000_000, launchNumber: 1 }),
       );
       await resultOf(watch, run, 1);
       expect(await sizeOf(run)).toBe(1_000_000);

@@ -34,7 +34,7 @@ export function launchOf(
   changes: Partial<TaskLaunch> = {},
 ): TaskLaunch {
   return {
-    taskIndex: 0,
+    launchNumber: 0,
     prepare: { inputs: [] },
     imageKey: 'busybox',
     fileSha256: image.fileSha256,
@@ -52,24 +52,24 @@ export function launchOf(
 
 export const sh = (line: string) => ['sh', '-c', line];
 
-export async function observe(watch: MachineWatch, run: RunRef, taskIndex = 0): Promise<ObservedTask | undefined> {
+export async function observe(watch: MachineWatch, run: RunRef, launchNumber = 0): Promise<ObservedTask | undefined> {
   const found = (await watch.list()).find(
     ({ run: other }) => other.jobId === run.jobId && other.attempt === run.attempt && other.node === run.node,
   );
-  return found?.tasks.find((task) => task.taskIndex === taskIndex);
+  return found?.tasks.find((task) => task.launchNumber === launchNumber);
 }
 
 /** Waits, woken by the watch, until a task is no longer running. */
-export async function ended(watch: MachineWatch, run: RunRef, taskIndex = 0): Promise<ObservedTask> {
+export async function ended(watch: MachineWatch, run: RunRef, launchNumber = 0): Promise<ObservedTask> {
   for (;;) {
-    const task = await observe(watch, run, taskIndex);
+    const task = await observe(watch, run, launchNumber);
     if (task && task.state !== 'running') return task;
     await watch.waitForChange(2000);
   }
 }
 
-export async function resultOf(watch: MachineWatch, run: RunRef, taskIndex = 0) {
-  const task = await ended(watch, run, taskIndex);
+export async function resultOf(watch: MachineWatch, run: RunRef, launchNumber = 0) {
+  const task = await ended(watch, run, launchNumber);
   if (task.state !== 'finished') throw new Error(`the task is ${JSON.stringify(task)}`);
   return task.result;
 }

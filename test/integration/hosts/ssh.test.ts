@@ -5,7 +5,7 @@ import { describeCalls } from './call-suite.ts';
 import { describeImages } from './image-suite.ts';
 import { describeOutput } from './output-suite.ts';
 import { describeStaging } from './staging-suite.ts';
-import { describeStorage } from './storage-suite.ts';
+import { describeMounts } from './mount-suite.ts';
 import { describeTasks } from './task-suite.ts';
 import { sshTransport } from './transports.ts';
 
@@ -18,7 +18,7 @@ describe.runIf(canRunTestbed)('over ssh', () => {
   describeArchives('a host behind ssh', sshTransport);
   describeCalls('a host behind ssh', sshTransport);
   describeImages('a host behind ssh', bridgeAddress, sshTransport);
-  describeStorage('a host behind ssh', bridgeAddress, sshTransport);
+  describeMounts('a host behind ssh', bridgeAddress, sshTransport);
 });
 
 describe.runIf(canRunTestbed)('a host without udocker', () => {

@@ -113,7 +113,7 @@ export function describeTasks(name: string, open: () => Promise<Transport>): voi
       // The next task of the run finds what this one left.
       await machine.startTask(
         run,
-        launchOf(image, sh('pwd; cat /tmp/t y'), { taskIndex: 1, workdir: '/home/user/some/dir, x' }),
+        launchOf(image, sh('pwd; cat /tmp/t y'), { launchNumber: 1, workdir: '/home/user/some/dir, x' }),
       );
       await resultOf(watch, run, 1);
       expect((await output(watch, run)).trim().split('\n').slice(-3)).toEqual(['/home/user/some/dir, x', 'x', 'y']);
@@ -124,7 +124,7 @@ export function describeTasks(name: string, open: () => Promise<Transport>): voi
       const { machine } = transport;
       await machine.startTask(run, launchOf(image, sh('ln -s /etc out')));
       await resultOf(watch, run);
-      const second = { taskIndex: 1, binds: [{ source: 'out', target: '/mnt' }] };
+      const second = { launchNumber: 1, binds: [{ source: 'out', target: '/mnt' }] };
       await machine.startTask(run, launchOf(image, sh('ls /mnt'), second));
       expect(await resultOf(watch, run, 1)).toMatchObject({ exitCode: 255 });
       expect(await output(watch, run, 'stderr')).toContain('cannot bind out');
@@ -143,12 +143,12 @@ export function describeTasks(name: string, open: () => Promise<Transport>): voi
          ln -s ../../${runToken(victim)}/home x && mkdir -p 'q","src=/etc' && ln -s 'q","src=/etc' quoted &&
          ln -s ../../${runToken(victim)} other && mkdir -p real/a && ln -s real/a inner`,
       );
-      let taskIndex = 0;
+      let launchNumber = 0;
       const bound = async (source: string) => {
-        taskIndex += 1;
+        launchNumber += 1;
         const line = 'cat /mnt/result /mnt/passwd; echo was here > /mnt/left';
-        await machine.startTask(run, launchOf(image, sh(line), { taskIndex, binds: [{ source, target: '/mnt' }] }));
-        return (await resultOf(watch, run, taskIndex)).exitCode;
+        await machine.startTask(run, launchOf(image, sh(line), { launchNumber, binds: [{ source, target: '/mnt' }] }));
+        return (await resultOf(watch, run, launchNumber)).exitCode;
       };
       for (const source of ['other/killed/out', 'other/home', '..', 'inner/../../../..']) {
         expect(await bound(source), source).toBe(255);
@@ -223,7 +223,7 @@ export function describeTasks(name: string, open: () => Promise<Transport>): voi
       });
       expect(await processesWith(`${runToken(run)}`)).toBe('');
       await transport.machine.killRun(run, 1);
-      const next = await transport.machine.startTask(run, launchOf(image, sh('true'), { taskIndex: 1 }));
+      const next = await transport.machine.startTask(run, launchOf(image, sh('true'), { launchNumber: 1 }));
       expect(next).toEqual({ kind: 'killed' });
     });
 

@@ -89,7 +89,7 @@ export function describeUdocker(name: string, address: string, open: () => Promi
       );
       expect(await output(watch, run, 'stderr')).toBe('');
       // The next task of the run finds what this one left, in the image too.
-      await transport.machine.startTask(run, launch(sh('cat /tmp/t some*/d; ls /written; env'), { taskIndex: 1 }));
+      await transport.machine.startTask(run, launch(sh('cat /tmp/t some*/d; ls /written; env'), { launchNumber: 1 }));
       await resultOf(watch, run, 1);
       const second = (await output(watch, run)).split('input\n')[1]!;
       expect(second).toMatch(/^t\nd\n\/written\n/);

@@ -15,7 +15,7 @@ import { releaseSteps } from '../../../db/workflow-execution.ts';
 import { expandNext } from '../../../db/workflow-expansion.ts';
 import { submitWorkflow } from '../../../db/workflow-submissions.ts';
 import { parseJobDescription } from '../../../descriptions/job.ts';
-import { abilitiesOf } from '../../../descriptions/unsupported.ts';
+import { serverFeaturesOf } from '../../../descriptions/unsupported.ts';
 import { parseWorkflowDescription } from '../../../descriptions/workflow.ts';
 import { placeQueued } from '../../../scheduler/place.ts';
 import { sealing } from '../../../secrets/sealing.ts';
@@ -34,7 +34,7 @@ beforeAll(async () => {
   database = await startDatabase();
   connection = database.connection;
   const noExtras = { benchmarkRuntime: false, maximumJobsPerWorkflow: 10, imageDirectories: [] };
-  const abilities = abilitiesOf({ notifications: { webhooks: {} }, execution: noExtras });
+  const abilities = serverFeaturesOf({ notifications: { webhooks: {} }, execution: noExtras });
   records = createRecordActivities({ db: connection.db, ...settings, abilities, sealing: sealing([]) });
 });
 afterAll(async () => {

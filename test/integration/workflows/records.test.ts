@@ -16,7 +16,7 @@ import { rerunWorkflow, submitWorkflow, submitWorkflowOnce } from '../../../db/w
 import { workflowListView } from '../../../api/workflow-view.ts';
 import { parseJobDescription } from '../../../descriptions/job.ts';
 import { parseWorkflowDescription } from '../../../descriptions/workflow.ts';
-import { abilitiesOf } from '../../../descriptions/unsupported.ts';
+import { serverFeaturesOf } from '../../../descriptions/unsupported.ts';
 import { reasons } from '../../../domain/reasons.ts';
 import { inTurn, singleJobs, type Turn } from '../../../domain/turns.ts';
 import { queueLeaver } from '../../../scheduler/leave-queue.ts';
@@ -240,7 +240,7 @@ describe('the queue', () => {
       values (${site}, 'one', 'ready', 4, ${16 * gb}, ${100 * gb}, 0, 0, 0) returning id`;
     const records = createRecordActivities({
       ...{ db: connection.db, ...settings, sites: [site], sealing: sealing([]) },
-      abilities: abilitiesOf({ notifications: { webhooks: {} }, execution: noExtras }),
+      abilities: serverFeaturesOf({ notifications: { webhooks: {} }, execution: noExtras }),
     });
     const dag = createDagActivities({ db: connection.db, ...settings, sites: [site] });
     const asking = async (minutes: number) => {

@@ -1,7 +1,7 @@
 import { chmodSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll } from 'vitest';
-import { describeOneData, describeStorage } from './storage-suite.ts';
+import { describeOneData, describeMounts } from './mount-suite.ts';
 import { localTransport, localTransportAt } from './transports.ts';
 
 let home: string;
@@ -11,7 +11,7 @@ beforeAll(() => {
 });
 afterAll(() => rmSync(home, { recursive: true, force: true }));
 
-describeStorage('this machine', '127.0.0.1', localTransport, { isLocal: true });
+describeMounts('this machine', '127.0.0.1', localTransport, { isLocal: true });
 describeOneData(
   (programs) => localTransportAt(join(home, 'work'), { programs: [programs] }),
   () => home,

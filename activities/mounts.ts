@@ -4,15 +4,15 @@ import { Context } from '@temporalio/activity';
 import { oneclientOptions } from '../descriptions/oneclient-options.ts';
 import type { Storage } from '../domain/description.ts';
 import type { AttemptRef, MountAnswer, UnmountAnswer } from '../domain/job-messages.ts';
-import type { StorageRequest } from '../hosts/machine.ts';
+import type { MountRequest } from '../hosts/machine.ts';
 import { guardedFor, requireCurrent, runRef, sayRunning, type HostDependencies } from './host.ts';
 
-export interface StorageActivities {
+export interface MountActivities {
   mountStorage(ref: AttemptRef): Promise<MountAnswer>;
   unmountStorage(ref: AttemptRef): Promise<UnmountAnswer>;
 }
 
-export function createStorageActivities(deps: HostDependencies): StorageActivities {
+export function createMountActivities(deps: HostDependencies): MountActivities {
   return {
     mountStorage: (ref) =>
       guardedFor(deps, ref, async () => {
@@ -21,8 +21,8 @@ export function createStorageActivities(deps: HostDependencies): StorageActiviti
         const { storage } = deps.sealing.open(run.job.description);
         if (!storage) throw ApplicationFailure.nonRetryable(`job ${ref.jobId} has no storage`, 'Unexpected');
         const machine = await deps.machine(run.machineId);
-        const request = storageRequest(storage, deps.b2dropUrl);
-        return machine.mountStorage(runRef(deps, ref), request, Context.current().cancellationSignal);
+        const request = mountRequest(storage, deps.b2dropUrl);
+        return machine.mount(runRef(deps, ref), request, Context.current().cancellationSignal);
       }),
 
     unmountStorage: (ref) =>
@@ -30,13 +30,13 @@ export function createStorageActivities(deps: HostDependencies): StorageActiviti
         const run = await requireCurrent(deps.db, ref);
         const machine = await deps.machine(run.machineId);
         const { cancellationSignal } = Context.current();
-        return machine.unmountStorage(runRef(deps, ref), deps.storagePatienceSeconds, cancellationSignal);
+        return machine.unmount(runRef(deps, ref), deps.storagePatienceSeconds, cancellationSignal);
       }),
   };
 }
 
 /** @param storage opened */
-function storageRequest(storage: Storage, b2dropUrl: string): StorageRequest {
+function mountRequest(storage: Storage, b2dropUrl: string): MountRequest {
   const { directory } = storage;
   switch (storage.type) {
     case 'webdav':

@@ -2,17 +2,17 @@
 import { runToken, type RunRef } from '../domain/runs.ts';
 import { withoutTrailingSlashes } from '../domain/slashes.ts';
 import { lastWords, type ScriptRunner } from './installed-scripts.ts';
-import type { MountResult, StorageRequest, UnmountResult } from './machine.ts';
+import type { MountResult, MountRequest, UnmountResult } from './machine.ts';
 import { curlConfigValue } from './quoting.ts';
 
 /** Three attempts of a minute each, and what they wait for. */
 const mountSeconds = 300;
 
 /** @throws HostError; Error when the machine gave no answer */
-export async function mountStorage(
+export async function mount(
   scripts: ScriptRunner,
   run: RunRef,
-  request: StorageRequest,
+  request: MountRequest,
   signal?: AbortSignal,
 ): Promise<MountResult> {
   const result = await scripts.run('mount', {
@@ -29,7 +29,7 @@ export async function mountStorage(
 }
 
 /** @throws HostError; Error when the machine gave no answer */
-export async function unmountStorage(
+export async function unmount(
   scripts: ScriptRunner,
   run: RunRef,
   patienceSeconds: number,
@@ -46,12 +46,12 @@ export async function unmountStorage(
   throw new Error(`the storage could not be unmounted: ${lastWords(result.stderr) || answer || 'no answer'}`);
 }
 
-function argumentsOf(request: StorageRequest): string[] {
+function argumentsOf(request: MountRequest): string[] {
   if (request.kind === 'webdav') return ['webdav'];
   return ['onedata', request.provider, request.directory, ...request.options];
 }
 
-function secretLines(request: StorageRequest): string[] {
+function secretLines(request: MountRequest): string[] {
   if (request.kind === 'onedata') return [line(request.token)];
   const url = `${withoutTrailingSlashes(request.url)}/${request.directory === '' ? '' : `${encoded(request.directory)}/`}`;
   const { username, password } = request;

@@ -4,7 +4,7 @@
  * heartbeat.
  */
 
-export type Trouble =
+export type FailureKind =
   /** A source of images that may do better the next time. */
   | 'pull'
   /** Our store refuses what was signed for it. */
@@ -12,8 +12,8 @@ export type Trouble =
   /** Anything nobody thought of. */
   | 'unexpected';
 
-export interface TroubleRecord {
-  counts?: Partial<Record<Trouble, number>>;
+export interface RetryRecord {
+  counts?: Partial<Record<FailureKind, number>>;
   /** When our store was found to be away, first and last, in milliseconds since the epoch. */
   storeAway?: { first: number; last: number };
   /** Since when the activity waits for something, in milliseconds since the epoch. */
@@ -26,20 +26,20 @@ export interface TroubleRecord {
  */
 const storePatienceMs = 3600_000;
 
-export class Troubles {
-  private record: TroubleRecord;
+export class RetryBudget {
+  private current: RetryRecord;
   private readonly now: () => number;
 
   /** @param record of the attempt before; anything else counts as none */
   constructor(record: unknown, now: () => number = Date.now) {
-    this.record = (record as TroubleRecord | null | undefined) ?? {};
+    this.current = (record as RetryRecord | null | undefined) ?? {};
     this.now = now;
   }
 
   /** One more of its kind. @returns how many there were, this one included */
-  count(kind: Trouble): number {
-    const number = (this.record.counts?.[kind] ?? 0) + 1;
-    this.record = { ...this.record, counts: { ...this.record.counts, [kind]: number } };
+  count(kind: FailureKind): number {
+    const number = (this.current.counts?.[kind] ?? 0) + 1;
+    this.current = { ...this.current, counts: { ...this.current.counts, [kind]: number } };
     return number;
   }
 
@@ -49,25 +49,25 @@ export class Troubles {
    */
   mayWaitForStore(): boolean {
     const now = this.now();
-    const before = this.record.storeAway;
+    const before = this.current.storeAway;
     const first = before && now - before.last < storePatienceMs ? before.first : now;
-    this.record = { ...this.record, storeAway: { first, last: now } };
+    this.current = { ...this.current, storeAway: { first, last: now } };
     return now - first < storePatienceMs;
   }
 
   /** It waits, and it will be tried again. @returns since when, in milliseconds since the epoch */
   wait(): number {
-    const since = this.record.waitingSince ?? this.now();
-    this.record = { ...this.record, waitingSince: since };
+    const since = this.current.waitingSince ?? this.now();
+    this.current = { ...this.current, waitingSince: since };
     return since;
   }
 
   get hasWaited(): boolean {
-    return this.record.waitingSince !== undefined;
+    return this.current.waitingSince !== undefined;
   }
 
   /** For the attempts after this one. */
-  get told(): TroubleRecord {
-    return this.record;
+  get record(): RetryRecord {
+    return this.current;
   }
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import type { Storage } from './description.ts';
-import { imageInStorage, inMount, isUsed, pathInDefault, storageKind } from './storage.ts';
+import { imageInMount, inMount, isUsed, pathInDefault, mountKind } from './mount.ts';
 
 const webdav: Storage = {
   type: 'webdav',
@@ -17,13 +17,13 @@ const onedata: Storage = {
 
 describe('the storage of a job', () => {
   it('has images below its mountpoint, and wherever else when it is the default', () => {
-    expect(imageInStorage('/data/images/x.sif', webdav)).toBe('images/x.sif');
-    expect(imageInStorage('/database/x.sif', webdav)).toBeUndefined();
-    expect(imageInStorage('/other/x.sif', { ...webdav, isDefault: true })).toBe('other/x.sif');
-    expect(imageInStorage('/x.sif', { ...webdav, mountpoint: '', isDefault: true })).toBe('x.sif');
-    expect(imageInStorage('/x.sif', { ...webdav, mountpoint: '' })).toBeUndefined();
-    expect(imageInStorage('data/x.sif', webdav)).toBeUndefined();
-    expect(imageInStorage('/data/x.sif', undefined)).toBeUndefined();
+    expect(imageInMount('/data/images/x.sif', webdav)).toBe('images/x.sif');
+    expect(imageInMount('/database/x.sif', webdav)).toBeUndefined();
+    expect(imageInMount('/other/x.sif', { ...webdav, isDefault: true })).toBe('other/x.sif');
+    expect(imageInMount('/x.sif', { ...webdav, mountpoint: '', isDefault: true })).toBe('x.sif');
+    expect(imageInMount('/x.sif', { ...webdav, mountpoint: '' })).toBeUndefined();
+    expect(imageInMount('data/x.sif', webdav)).toBeUndefined();
+    expect(imageInMount('/data/x.sif', undefined)).toBeUndefined();
   });
 
   it('is found below its directory only where all of it is mounted', () => {
@@ -31,7 +31,7 @@ describe('the storage of a job', () => {
     expect(inMount(onedata, 'a/b')).toBe('project/a/b');
     expect(pathInDefault({ ...onedata, isDefault: true }, '/a')).toBe('project/a');
     expect(pathInDefault(webdav, 'a')).toBeUndefined();
-    expect([webdav, onedata].map(storageKind)).toEqual(['webdav', 'onedata']);
+    expect([webdav, onedata].map(mountKind)).toEqual(['webdav', 'onedata']);
   });
 
   it('is mounted when somebody sees it or it is the default', () => {

@@ -5,9 +5,9 @@
 import type { Storage } from './description.ts';
 
 /** What a machine must be able to mount. B2DROP is WebDAV. */
-export type StorageKind = 'webdav' | 'onedata';
+export type MountKind = 'webdav' | 'onedata';
 
-export const storageKind = ({ type }: Storage): StorageKind => (type === 'onedata' ? 'onedata' : 'webdav');
+export const mountKind = ({ type }: Storage): MountKind => (type === 'onedata' ? 'onedata' : 'webdav');
 
 /** One that is neither seen by tasks nor stands in for the object store has nothing to do. */
 export const isUsed = ({ mountpoint, isDefault }: Storage): boolean => mountpoint !== '' || isDefault;
@@ -23,7 +23,7 @@ export const inMount = (storage: Storage, path: string): string =>
   [seenFolder(storage), path].filter((part) => part !== '').join('/');
 
 /** The file of the storage that an image's absolute path names (spec.md 5.4); undefined: it is none of the storage. */
-export function imageInStorage(image: string, storage: Storage | undefined): string | undefined {
+export function imageInMount(image: string, storage: Storage | undefined): string | undefined {
   if (!storage || !image.startsWith('/')) return undefined;
   const { mountpoint, isDefault } = storage;
   if (mountpoint !== '' && image.startsWith(`${mountpoint}/`)) return image.slice(mountpoint.length + 1);

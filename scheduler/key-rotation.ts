@@ -3,36 +3,36 @@
  * descriptions go with their jobs instead.
  */
 import type { Database } from '../db/connection.ts';
-import { replaceValue, secretsToReseal } from '../db/key-values.ts';
+import { replaceValue, secretsUnderOtherKeys } from '../db/key-values.ts';
 import type { Keyring } from '../secrets/keyring.ts';
 
 const beginning = { owner: '', key: '' };
 
-export interface Resealed {
-  resealed: number;
+export interface RotationPage {
+  rotated: number;
   /** Nobody can read them: their keys are not configured. They are stepped over. */
   unreadable: number;
   isMore: boolean;
 }
 
 /** @returns what goes on through all values, a page at each call, and after the last page from the beginning */
-export function resealer(db: Database, keys: Keyring, pageSize = 500): () => Promise<Resealed> {
+export function keyRotation(db: Database, keys: Keyring, pageSize = 500): () => Promise<RotationPage> {
   let after = beginning;
   return async () => {
-    const page = await secretsToReseal(db, keys.keyId, after, pageSize);
-    let resealed = 0;
+    const page = await secretsUnderOtherKeys(db, keys.keyId, after, pageSize);
+    let rotated = 0;
     for (const { owner, key, ...found } of page) {
       const plain = opened(keys, found);
       if (plain === undefined) continue;
       const { keyId, bytes } = keys.encrypt(plain);
       // Its owner may have changed it meanwhile: then it has the new key.
       await replaceValue(db, { owner, key }, { value: bytes, sealedWith: keyId }, found, 0);
-      resealed += 1;
+      rotated += 1;
     }
     const last = page.at(-1);
     const isMore = last !== undefined && page.length === pageSize;
     after = isMore ? { owner: last.owner, key: last.key } : beginning;
-    return { resealed, unreadable: page.length - resealed, isMore };
+    return { rotated, unreadable: page.length - rotated, isMore };
   };
 }
 

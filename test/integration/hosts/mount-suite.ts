@@ -3,19 +3,19 @@ import { chmodSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'n
 import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { runToken, type RunRef } from '../../../domain/runs.ts';
-import type { Bind, MachineWatch, PulledImage, StorageRequest } from '../../../hosts/machine.ts';
+import type { Bind, MachineWatch, PulledImage, MountRequest } from '../../../hosts/machine.ts';
 import { buildBusybox } from '../../ground/images.ts';
 import { eventually } from '../../ground/rest.ts';
 import { startWebdav, type WebdavServer } from '../../ground/webdav.ts';
 import { deployment, launchOf, newRun, output, pullBusybox, resultOf, sh } from './runs.ts';
 import type { Transport } from './transports.ts';
 
-const data: Bind = { from: 'storage', source: '', target: '/data' };
+const data: Bind = { from: 'mount', source: '', target: '/data' };
 /** A storage that takes nothing for so long is given up: one that works never, one that is gone soon. */
 const patience = 60;
 const impatience = 2;
 
-export function describeStorage(
+export function describeMounts(
   name: string,
   address: string,
   open: () => Promise<Transport>,
@@ -43,7 +43,7 @@ export function describeStorage(
     /** Of the test; ended with it, so that no failure leaves a mount behind. */
     const made: RunRef[] = [];
 
-    const webdav = (changes: Partial<Extract<StorageRequest, { kind: 'webdav' }>> = {}): StorageRequest => {
+    const webdav = (changes: Partial<Extract<MountRequest, { kind: 'webdav' }>> = {}): MountRequest => {
       const { url, username, password } = server;
       return { kind: 'webdav', url, username, password, directory: '', ...changes };
     };
@@ -57,14 +57,14 @@ export function describeStorage(
         () => 'something of the storage is left on the machine',
         90,
       );
-    const mounted = async (request: StorageRequest = webdav()): Promise<RunRef> => {
+    const mounted = async (request: MountRequest = webdav()): Promise<RunRef> => {
       const run = newRun();
       made.push(run);
-      expect(await transport.machine.mountStorage(run, request)).toEqual({ kind: 'mounted' });
+      expect(await transport.machine.mount(run, request)).toEqual({ kind: 'mounted' });
       return run;
     };
-    const start = (run: RunRef, line: string, taskIndex = 0, binds = [data]) =>
-      transport.machine.startTask(run, launchOf(image, sh(line), { taskIndex, binds }));
+    const start = (run: RunRef, line: string, launchNumber = 0, binds = [data]) =>
+      transport.machine.startTask(run, launchOf(image, sh(line), { launchNumber, binds }));
     const said = (run: RunRef, words: string) =>
       eventually(
         async () => ((await output(watch, run)).includes(words) ? true : undefined),
@@ -84,7 +84,7 @@ export function describeStorage(
       writeFileSync(join(server.folder, 'a b#%/there.txt'), 'was there\n');
       const run = await mounted(webdav({ directory: 'a b#%' }));
       // Another of our processes, or the same activity once more, finds what is there.
-      expect(await transport.another().mountStorage(run, webdav({ directory: 'a b#%' }))).toEqual({ kind: 'mounted' });
+      expect(await transport.another().mount(run, webdav({ directory: 'a b#%' }))).toEqual({ kind: 'mounted' });
       const line =
         'cat /data/there.txt; mkdir /data/new; head -c 3000000 /dev/zero > /data/new/zeros; echo one > /data/x';
       await start(run, line);
@@ -97,7 +97,7 @@ export function describeStorage(
       const places = `. --exclude-dir=0 --devices=skip; grep -lsa '${secret}' /proc/[0-9]*/cmdline`;
       const everything = `grep -rls '${secret}' ${places}`;
       expect(await transport.shell(everything)).toBe('');
-      expect(await transport.machine.unmountStorage(run, patience)).toEqual({ kind: 'unmounted' });
+      expect(await transport.machine.unmount(run, patience)).toEqual({ kind: 'unmounted' });
       expect(stored('a b#%/y')).toBe('one\ntwo\n');
       expect(stored('a b#%/new/zeros')).toHaveLength(3_000_000);
       expect(stored('a b#%/empty')).toBe('');
@@ -105,11 +105,11 @@ export function describeStorage(
       // What comes after the end is told so: nothing is written into an empty folder instead.
       await start(run, 'echo never > /data/never', 2);
       expect(await resultOf(watch, run, 2)).toMatchObject({ exitCode: 255 });
-      expect(await transport.machine.mountStorage(run, webdav())).toEqual({ kind: 'killed' });
-      expect(await transport.machine.unmountStorage(run, patience)).toEqual({ kind: 'unmounted' });
+      expect(await transport.machine.mount(run, webdav())).toEqual({ kind: 'killed' });
+      expect(await transport.machine.unmount(run, patience)).toEqual({ kind: 'unmounted' });
     });
 
-    type Refused = [what: string, request: () => StorageRequest, words: RegExp];
+    type Refused = [what: string, request: () => MountRequest, words: RegExp];
     const unreachable: Refused = ['nobody there', () => webdav({ url: `http://${address}:1/` }), /can't be reached/];
     it.each<Refused>([
       ['a wrong password', () => webdav({ password: 'guessed' }), /refused the user name or the password/],
@@ -118,7 +118,7 @@ export function describeStorage(
       ...(isLocal ? [unreachable] : []),
     ])('is not mounted with %s, and says so', async (_, request, words) => {
       writeFileSync(join(server.folder, 'file.txt'), 'x');
-      const result = await transport.machine.mountStorage(newRun(), request());
+      const result = await transport.machine.mount(newRun(), request());
       expect(result).toEqual({ kind: 'failed', detail: expect.stringMatching(words) as string });
       expect(JSON.stringify(result)).not.toContain('guessed');
       await tidy();
@@ -151,7 +151,7 @@ export function describeStorage(
         { kind: 'failed', cause: 'refused', detail: 'it leads out of the storage' },
         { kind: 'failed', cause: 'missing', detail: 'no file none' },
       ]);
-      expect(await transport.machine.unmountStorage(run, patience)).toEqual({ kind: 'unmounted' });
+      expect(await transport.machine.unmount(run, patience)).toEqual({ kind: 'unmounted' });
       expect(stored('results/out/made.txt')).toBe('made\n');
       expect(existsSync(join(server.folder, 'results/d.tgz'))).toBe(true);
       await tidy();
@@ -198,7 +198,7 @@ export function describeStorage(
       await own.stop();
       await transport.shell(`touch runs/${runToken(run)}/home/go`);
       expect(await resultOf(watch, run)).toMatchObject({ exitCode: 0 });
-      const ended = await transport.machine.unmountStorage(run, impatience);
+      const ended = await transport.machine.unmount(run, impatience);
       expect(ended).toEqual({ kind: 'failed', detail: expect.stringMatching(/did not take 1 of the files/) as string });
       await tidy();
     });
@@ -213,7 +213,7 @@ export function describeStorage(
       await transport.machine.startTask(run, launchOf(packed, argv, { runtime: 'udocker', binds: [data] }));
       expect(await resultOf(watch, run)).toMatchObject({ exitCode: 0 });
       expect(await output(watch, run)).toBe('read\n');
-      expect(await transport.machine.unmountStorage(run, patience)).toEqual({ kind: 'unmounted' });
+      expect(await transport.machine.unmount(run, patience)).toEqual({ kind: 'unmounted' });
       expect(stored('by-udocker.txt')).toBe('written\n');
     });
 
@@ -278,12 +278,12 @@ export function describeOneData(open: (programs: string) => Promise<Transport>, 
           options: ['-i', '--space', 's p'],
         } as const;
         expect((await transport.machine.probe()).mounts).toMatchObject({ onedata: '21.02.8' });
-        const refused = await transport.machine.mountStorage(newRun(), { ...request, options: [], token: 'wrong' });
+        const refused = await transport.machine.mount(newRun(), { ...request, options: [], token: 'wrong' });
         expect(refused).toEqual({ kind: 'failed', detail: 'Error: invalid token' });
         const run = newRun();
         made.push(run);
         expect(
-          await transport.machine.mountStorage(run, { ...request, options: [...request.options], token: 'right' }),
+          await transport.machine.mount(run, { ...request, options: [...request.options], token: 'right' }),
         ).toEqual({ kind: 'mounted' });
         const { workDirectory } = transport;
         const at = `${workDirectory}/runs/${runToken(run)}/mounts`;
@@ -292,12 +292,12 @@ export function describeOneData(open: (programs: string) => Promise<Transport>, 
           `${words.map((word) => `word ${word}\n`).join('')}ONECLIENT_ACCESS_TOKEN\ntoken right\n`,
         );
         const image = await pullBusybox(transport);
-        const binds: Bind[] = [{ from: 'storage', source: 'space', target: '/data' }];
+        const binds: Bind[] = [{ from: 'mount', source: 'space', target: '/data' }];
         await transport.machine.startTask(run, launchOf(image, sh('ls /data; cat /data/data.txt'), { binds }));
         expect(await resultOf(watch, run)).toMatchObject({ exitCode: 0 });
         expect(await output(watch, run)).toBe('data.txt\nof the space\n');
-        expect(await transport.machine.unmountStorage(run, patience)).toEqual({ kind: 'unmounted' });
-        const missing = await transport.machine.mountStorage(newRun(), {
+        expect(await transport.machine.unmount(run, patience)).toEqual({ kind: 'unmounted' });
+        const missing = await transport.machine.mount(newRun(), {
           ...request,
           options: [],
           directory: 'no',
