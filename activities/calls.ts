@@ -13,7 +13,8 @@ import type { RunRef } from '../domain/runs.ts';
 import { HostError } from '../hosts/host.ts';
 import { snapshotKey } from '../storage/keys.ts';
 import { DescriptionError } from './description-error.ts';
-import { guarded, imageOfTask, tokenSubject, type HostDependencies } from './host.ts';
+import { imageOfTask, tokenSubject, type AttemptDependencies } from './attempt.ts';
+import { guarded } from './guarded.ts';
 import { ImageMissing } from './images.ts';
 import { refuseTooLong, scratchBinds, taskLaunch } from './launch.ts';
 
@@ -39,7 +40,7 @@ export function createCallRecordActivities({ db }: { db: Database }): CallRecord
   };
 }
 
-export function createCallActivities(deps: HostDependencies): CallActivities {
+export function createCallActivities(deps: AttemptDependencies): CallActivities {
   const { db, store } = deps;
   const refOf = ({ jobId, attempt }: JobCall): RunRef => ({ deployment: deps.deployment, jobId, attempt, node: 0 });
 

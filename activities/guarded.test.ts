@@ -6,7 +6,7 @@ import { expect, it } from 'vitest';
 import { DescriptionError } from './description-error.ts';
 import { HostError } from '../hosts/host.ts';
 import { StorageError } from '../storage/errors.ts';
-import { guarded } from './host.ts';
+import { guarded } from './guarded.ts';
 import type { RetryRecord } from './retry-budget.ts';
 
 /** Failures are what is tested: they are not news. */

@@ -5,33 +5,29 @@ import { oneclientOptions } from '../descriptions/oneclient-options.ts';
 import type { Storage } from '../domain/description.ts';
 import type { AttemptRef, MountAnswer, UnmountAnswer } from '../domain/job-messages.ts';
 import type { MountRequest } from '../hosts/machine.ts';
-import { guardedFor, requireCurrent, runRef, sayRunning, type HostDependencies } from './host.ts';
+import { ofCurrentAttempt, recordRunning, runRef, type AttemptDependencies } from './attempt.ts';
 
 export interface MountActivities {
   mountStorage(ref: AttemptRef): Promise<MountAnswer>;
   unmountStorage(ref: AttemptRef): Promise<UnmountAnswer>;
 }
 
-export function createMountActivities(deps: HostDependencies): MountActivities {
+export function createMountActivities(deps: AttemptDependencies): MountActivities {
   return {
-    mountStorage: (ref) =>
-      guardedFor(deps, ref, async () => {
-        const run = await requireCurrent(deps.db, ref);
-        await sayRunning(deps.db, run, ref, new Date());
-        const { storage } = deps.sealing.open(run.job.description);
-        if (!storage) throw ApplicationFailure.nonRetryable(`job ${ref.jobId} has no storage`, 'Unexpected');
-        const machine = await deps.machine(run.machineId);
-        const request = mountRequest(storage, deps.b2dropUrl);
-        return machine.mount(runRef(deps, ref), request, Context.current().cancellationSignal);
-      }),
+    mountStorage: ofCurrentAttempt(deps, async (run, ref: AttemptRef) => {
+      await recordRunning(deps.db, run, ref, new Date());
+      const { storage } = deps.sealing.open(run.job.description);
+      if (!storage) throw ApplicationFailure.nonRetryable(`job ${ref.jobId} has no storage`, 'Unexpected');
+      const machine = await deps.machine(run.machineId);
+      const request = mountRequest(storage, deps.b2dropUrl);
+      return machine.mount(runRef(deps, ref), request, Context.current().cancellationSignal);
+    }),
 
-    unmountStorage: (ref) =>
-      guardedFor(deps, ref, async () => {
-        const run = await requireCurrent(deps.db, ref);
-        const machine = await deps.machine(run.machineId);
-        const { cancellationSignal } = Context.current();
-        return machine.unmount(runRef(deps, ref), deps.storagePatienceSeconds, cancellationSignal);
-      }),
+    unmountStorage: ofCurrentAttempt(deps, async (run, ref: AttemptRef) => {
+      const machine = await deps.machine(run.machineId);
+      const { cancellationSignal } = Context.current();
+      return machine.unmount(runRef(deps, ref), deps.storagePatienceSeconds, cancellationSignal);
+    }),
   };
 }
 

@@ -6,7 +6,8 @@ import type { NativeConnection } from '@temporalio/worker';
 import { Worker } from '@temporalio/worker';
 import type { Logger } from 'pino';
 import { createCallActivities, createCallRecordActivities } from '../activities/calls.ts';
-import { createHostActivities, type HostDependencies } from '../activities/host.ts';
+import type { AttemptDependencies } from '../activities/attempt.ts';
+import { createHostActivities } from '../activities/host.ts';
 import { jobTokenSigner } from '../activities/job-token.ts';
 import { createMachineActivities } from '../activities/machine.ts';
 import { createNotificationActivities } from '../activities/notifications.ts';
@@ -134,7 +135,7 @@ export async function startHostsRole(context: RoleContext): Promise<RunningRole>
   const { db } = database;
   const client = createClient(config, temporal);
   const shared = { db, deployment: config.deployment, machine: (id: number) => machines.machine(id) };
-  const onHosts: HostDependencies = {
+  const onHosts: AttemptDependencies = {
     ...shared,
     store,
     sealing,
