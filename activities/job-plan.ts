@@ -11,7 +11,6 @@ import { isUsed } from '../domain/mount.ts';
 /** The configuration's part in it. */
 export interface ExecutionSettings {
   defaultWalltimeMinutes: number;
-  killGraceSeconds: number;
   maximumMachineLosses: number;
 }
 
@@ -28,15 +27,12 @@ export function planOf(job: JobRow, settings: ExecutionSettings): JobPlan {
   } = description.policies;
   return {
     jobId: job.id,
-    name: description.name,
-    owner: job.owner,
     taskCount: description.tasks.length,
     ...(sidecars.length > 0 ? { sidecars } : {}),
     ...(description.storage && isUsed(description.storage) ? { hasStorage: true } : {}),
     hasArtifacts: description.artifacts.length > 0,
     hasOutputs: description.outputFiles.length + description.outputDirs.length > 0,
     walltimeSeconds: (description.resources.walltimeMinutes ?? settings.defaultWalltimeMinutes) * 60,
-    killGraceSeconds: settings.killGraceSeconds,
     ...(maximumTimeInQueueMinutes > 0 ? { queueSeconds: maximumTimeInQueueMinutes * 60 } : {}),
     maximumMachineLosses: settings.maximumMachineLosses,
     policies: { maximumRetries, maximumTaskRetries, ignoreTaskFailures, reportJobSuccessOnTaskFailure },

@@ -29,8 +29,6 @@ export interface JobResult {
 /** What the workflow needs to know of a job to run it. */
 export interface JobPlan {
   jobId: number;
-  name: string;
-  owner: string;
   taskCount: number;
   /** Indices of tasks that run beside the others; absent: none. */
   sidecars?: number[];
@@ -39,7 +37,6 @@ export interface JobPlan {
   hasArtifacts: boolean;
   hasOutputs: boolean;
   walltimeSeconds: number;
-  killGraceSeconds: number;
   /** Seconds; undefined waits for ever. */
   queueSeconds?: number;
   maximumMachineLosses: number;
