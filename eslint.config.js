@@ -13,8 +13,20 @@ const may = {
   secrets: ['domain'],
   temporal: ['domain', 'secrets'],
   notifications: ['domain', 'outbound'],
-  activities: ['domain', 'descriptions', 'db', 'hosts', 'notifications', 'outbound', 'secrets', 'storage', 'scheduler'],
-  api: ['domain', 'descriptions', 'db', 'outbound', 'secrets', 'storage', 'config', 'temporal'],
+  activities: [
+    'domain',
+    'descriptions',
+    'db',
+    'hosts',
+    'notifications',
+    'outbound',
+    'secrets',
+    'service',
+    'storage',
+    'scheduler',
+  ],
+  service: ['domain', 'descriptions', 'db', 'secrets', 'storage', 'config'],
+  api: ['domain', 'descriptions', 'db', 'outbound', 'secrets', 'service', 'storage', 'config', 'temporal'],
   workers: [
     'domain',
     'activities',
@@ -26,6 +38,7 @@ const may = {
     'outbound',
     'scheduler',
     'secrets',
+    'service',
     'storage',
     'temporal',
   ],
@@ -40,6 +53,7 @@ const folders = [
   'notifications',
   'outbound',
   'secrets',
+  'service',
   'storage',
   'temporal',
   'activities',
@@ -124,7 +138,7 @@ export default tseslint.config(
   // Only the composition roots and configuration read the environment.
   {
     files: [
-      '{domain,workflows,descriptions,db,hosts,notifications,outbound,secrets,storage,temporal,activities,scheduler,api}/**/*.ts',
+      '{domain,workflows,descriptions,db,hosts,notifications,outbound,secrets,service,storage,temporal,activities,scheduler,api}/**/*.ts',
     ],
     ignores: ['**/*.test.ts', 'api/server.ts'],
     rules: {

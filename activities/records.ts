@@ -15,22 +15,20 @@ import {
   type JobRow,
 } from '../db/execution.ts';
 import { findPlacement, lockPlacements, release } from '../db/placements.ts';
-import type { Sealing } from '../secrets/sealing.ts';
-import { submitJob } from '../db/submissions.ts';
-import { parseJobDescription } from '../descriptions/job.ts';
-import { unsupportedReason, type Abilities } from '../descriptions/unsupported.ts';
+import type { Identity } from '../db/submissions.ts';
 import { exitCodes } from '../domain/job-outcome.ts';
 import type { AttemptRef, JobEnding, JobInput, JobResult, OpenedJob, PlacementAnswer } from '../domain/job-messages.ts';
 import { reasons } from '../domain/reasons.ts';
 import { isTerminal, type TerminalStatus } from '../domain/status.ts';
 import { placeOrQueue } from '../scheduler/place.ts';
+import { Rejected } from '../service/rejected.ts';
 import { candidateOf, planOf, type ExecutionSettings } from './job-plan.ts';
 
 export interface RecordDependencies extends ExecutionSettings {
   db: Database;
   sites: string[];
-  abilities: Abilities;
-  sealing: Sealing;
+  /** Of a description that a client of Temporal brought (`service/submit-job.ts`). */
+  submit(identity: Identity, document: unknown, options: { startedBy: string }): Promise<number>;
 }
 
 export interface RecordActivities {
@@ -120,18 +118,17 @@ async function registerStartedBySdk(
   if (typeof input.owner !== 'string' || input.owner === '') {
     throw ApplicationFailure.nonRetryable('owner must be a user name', 'InvalidDescription');
   }
-  const parsed = parseJobDescription(input.description);
-  if (parsed.kind === 'invalid')
-    throw ApplicationFailure.nonRetryable(parsed.issues[0]?.message ?? 'invalid', 'InvalidDescription', parsed.issues);
-  const unsupported = unsupportedReason(parsed.description, { ...deps.abilities, email: input.email });
-  if (unsupported) throw ApplicationFailure.nonRetryable(unsupported, 'InvalidDescription');
-  const { id } = await submitJob(deps.db, {
-    identity: { owner: input.owner, groups: input.groups ?? [], ...(input.email ? { email: input.email } : {}) },
-    submitted: deps.sealing.seal(input.description),
-    description: deps.sealing.seal(parsed.description),
-    startedBy: workflowId,
-  });
-  return id;
+  const { owner, groups = [], email } = input;
+  try {
+    return await deps.submit({ owner, groups, ...(email ? { email } : {}) }, input.description, {
+      startedBy: workflowId,
+    });
+  } catch (error) {
+    // What can't be decided now is tried again.
+    if (!(error instanceof Rejected) || error.kind === 'unavailable') throw error;
+    const type = error.kind === 'invalid' ? 'InvalidDescription' : 'Rejected';
+    throw ApplicationFailure.nonRetryable(error.message, type, ...(error.issues ? [error.issues] : []));
+  }
 }
 
 function resultOf(job: JobRow): JobResult {

@@ -19,7 +19,7 @@ import { jobScope } from './auth/job-scope.ts';
 import { ApiError, errorAnswer } from './errors.ts';
 import { routesOf, type App, type Env } from './resource.ts';
 import { timeLimit } from './time-limit.ts';
-import { quotaKeeper } from './quotas.ts';
+import { quotaKeeper } from '../service/quotas.ts';
 import { accountingRoutes } from './routes/accounting.ts';
 import { dataOutputRoutes } from './routes/data-output.ts';
 import { codecSessionRoutes, codecToken, formToken } from './routes/codec-session.ts';

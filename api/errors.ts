@@ -6,6 +6,7 @@ import type { Context } from 'hono';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import type { Logger } from 'pino';
 import { isUnavailable, isUnstorable } from '../db/connection.ts';
+import { Rejected, type RejectionKind } from '../service/rejected.ts';
 
 /** A request that can't be done, and what the client is told. */
 export class ApiError extends Error {
@@ -62,8 +63,26 @@ export function errorAnswer(log: Logger): (error: Error, c: Context) => Response
   };
 }
 
+const statusOf = {
+  invalid: 400,
+  forbidden: 403,
+  conflict: 409,
+  tooMany: 429,
+  unavailable: 503,
+} as const satisfies Record<RejectionKind, ContentfulStatusCode>;
+
+function ofRejected({ kind, message, issues, retryAfterSeconds, cause }: Rejected): ApiError {
+  if (kind === 'unavailable') return unavailable(message, cause);
+  return new ApiError(statusOf[kind], message, {
+    ...(issues ? { extra: { issues } } : {}),
+    ...(retryAfterSeconds === undefined ? {} : { headers: { 'Retry-After': String(retryAfterSeconds) } }),
+    cause,
+  });
+}
+
 function toApiError(error: Error): ApiError | undefined {
   if (error instanceof ApiError) return error;
+  if (error instanceof Rejected) return ofRejected(error);
   if (isUnavailable(error)) return unavailable('The database does not answer at the moment, please try again', error);
   if (isUnstorable(error)) return badRequest('The request contains a value that can not be stored, or more than fits');
   return undefined;

@@ -39,9 +39,15 @@ export async function submitJob(db: Database, submission: Submission): Promise<{
   const { startedBy } = submission;
   const [row] = await insertJob(sql, submission, sql`select nextval('ids')::int as id`);
   if (row) return row;
-  const [earlier] = await sql<{ id: number }[]>`select id from jobs where temporal_id = ${startedBy ?? null}`;
-  if (!earlier) throw new Error(`the job of ${startedBy} was removed while it was registered`);
-  return earlier;
+  const earlier = await findStartedBy(db, startedBy ?? '');
+  if (earlier === undefined) throw new Error(`the job of ${startedBy} was removed while it was registered`);
+  return { id: earlier };
+}
+
+/** The job that an execution of an SDK's client registered. */
+export async function findStartedBy(db: Database, workflowId: string): Promise<number | undefined> {
+  const [row] = await db.$client<{ id: number }[]>`select id from jobs where temporal_id = ${workflowId}`;
+  return row?.id;
 }
 
 /**

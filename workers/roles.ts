@@ -24,7 +24,6 @@ import { findJobHandle } from '../db/job-output.ts';
 import { notify } from '../db/outbox.ts';
 import { outboxChannel, placementChannel } from '../db/placements.ts';
 import { forgetSubmits } from '../db/quotas.ts';
-import { serverFeaturesOf } from '../descriptions/unsupported.ts';
 import { gigabyte } from '../config/config.ts';
 import { taskQueues } from '../domain/queues.ts';
 import { createMailFolder } from '../notifications/mail-folder.ts';
@@ -36,6 +35,8 @@ import { standForElection } from '../scheduler/elected.ts';
 import { queueLeaver } from '../scheduler/leave-queue.ts';
 import { endExpired, placeQueued } from '../scheduler/place.ts';
 import { keyRotation } from '../scheduler/key-rotation.ts';
+import { quotaKeeper } from '../service/quotas.ts';
+import { submit } from '../service/submit-job.ts';
 import { removeExpired } from '../scheduler/retention.ts';
 import { settlePuts } from '../scheduler/settle-puts.ts';
 import type { Sealing } from '../secrets/sealing.ts';
@@ -107,8 +108,11 @@ async function startNotificationWorker(context: RoleContext): Promise<RunningRol
 }
 
 async function startWorkflowWorker(context: RoleContext): Promise<RunningRole> {
-  const { config, database, sealing } = context;
+  const { config, database, sealing, store } = context;
   const { execution, worker } = config;
+  const quotas = quotaKeeper(database.db, config.quotas);
+  // Who brings the description has started the execution: nothing is left to be sent.
+  const submission = { config, db: database.db, store, sealing, quotas, wakeOutbox: () => {} };
   const deps = { db: database.db, sites: config.sites.map((site) => site.name), ...execution };
   return runWorker(
     await Worker.create({
@@ -116,7 +120,7 @@ async function startWorkflowWorker(context: RoleContext): Promise<RunningRole> {
       taskQueue: taskQueues.workflows,
       workflowsPath,
       activities: {
-        ...createRecordActivities({ ...deps, abilities: serverFeaturesOf(config), sealing }),
+        ...createRecordActivities({ ...deps, submit: (...given) => submit(submission, ...given) }),
         ...createDagActivities(deps),
         ...createCallRecordActivities(deps),
       },

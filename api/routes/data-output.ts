@@ -13,7 +13,7 @@ import { badRequest } from '../errors.ts';
 import { isObject } from '../masking.ts';
 import { dataOperations } from '../openapi/others.ts';
 import { announceTo } from '../announce.ts';
-import type { QuotaKeeper } from '../quotas.ts';
+import type { QuotaKeeper } from '../../service/quotas.ts';
 import { route, type App, type Env } from '../resource.ts';
 
 const putSeconds = 7200;

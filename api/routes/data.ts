@@ -14,9 +14,9 @@ import { readOptionalJson } from '../body.ts';
 import { ApiError, badRequest, forbidden } from '../errors.ts';
 import { uploadSeconds } from '../limits.ts';
 import { dataOperations as docs } from '../openapi/others.ts';
-import type { QuotaKeeper } from '../quotas.ts';
+import type { QuotaKeeper } from '../../service/quotas.ts';
 import { resource, route, type App, type Env } from '../resource.ts';
-import { readableKey } from '../uploaded-objects.ts';
+import { readableKey } from '../../service/uploads.ts';
 
 interface Dependencies {
   db: Database;

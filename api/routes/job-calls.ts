@@ -7,14 +7,15 @@ import type { CallResult } from '../../domain/call-messages.ts';
 import { snapshotKey } from '../../storage/keys.ts';
 import type { ObjectStore } from '../../storage/object-store.ts';
 import { readOptionalJson } from '../body.ts';
-import { badRequest, forbidden } from '../errors.ts';
+import { badRequest } from '../errors.ts';
 import { askJob, outputOf, requireDone } from '../job-call.ts';
 import { isObject } from '../masking.ts';
 import { jobCallOperations as docs } from '../openapi/jobs.ts';
-import type { QuotaKeeper } from '../quotas.ts';
+import { refuseOtherRuns } from '../../service/own.ts';
+import type { QuotaKeeper } from '../../service/quotas.ts';
 import { resource, type App, type Env } from '../resource.ts';
 import { plainText } from '../streaming.ts';
-import { idOf, onlyOwnSubmissions, ownJob } from './jobs.ts';
+import { jobOf } from './jobs.ts';
 
 /** Below the time that clients wait for an answer to begin. */
 const execSeconds = 90;
@@ -74,7 +75,7 @@ export function jobCallRoutes(app: App, guards: MiddlewareHandler<Env>[], deps: 
       return c.json({});
     },
     GET: async (c) => {
-      const handle = await ownJob(db, c.get('identity'), idOf(c)[0]);
+      const handle = await jobOf(db, c);
       const job = (await findJob(db, handle.id))!;
       const asked = c.req.query('path');
       const id = await latestSnapshot(db, job.id, asked === undefined ? undefined : readPath(c, job));
@@ -90,9 +91,8 @@ const notRunning = 'Job is not running';
 /** @throws ApiError 400 or 403 */
 async function runningJob(db: Database, c: Context<Env>): Promise<JobRow> {
   const identity = c.get('identity');
-  const handle = await ownJob(db, identity, idOf(c)[0]);
-  const asker = identity.job?.id;
-  if (asker !== undefined && asker !== handle.id && asker !== handle.submittedBy) throw forbidden(onlyOwnSubmissions);
+  const handle = await jobOf(db, c);
+  refuseOtherRuns(identity, handle);
   const job = await findJob(db, handle.id);
   if (job?.status !== 'running') throw badRequest(notRunning);
   return job;

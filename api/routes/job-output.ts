@@ -11,8 +11,8 @@ import { outputOperation } from '../openapi/jobs.ts';
 import { outputAddresses, type OutputAddress } from '../output-address.ts';
 import { resource, type App, type Env } from '../resource.ts';
 import { plainText } from '../streaming.ts';
-import { idOf, ownJob } from './jobs.ts';
-import { ownWorkflow } from './workflows.ts';
+import { jobOf } from './jobs.ts';
+import { workflowOf } from './workflows.ts';
 
 interface Dependencies {
   db: Database;
@@ -25,14 +25,14 @@ export function jobOutputRoutes(app: App, guards: MiddlewareHandler<Env>[], deps
     resource(app, `/jobs/:id{[0-9]+}/${stream}`, guards, {
       docs: { GET: outputOperation(stream, false) },
       GET: async (c) => {
-        const job = await ownJob(deps.db, c.get('identity'), idOf(c)[0]);
+        const job = await jobOf(deps.db, c);
         return output(c, deps, job, stream, wholeQuery(c, 'node', 0, largestInteger));
       },
     });
     resource(app, `/workflows/:id{[0-9]+}/:job{.+}/${stream}`, guards, {
       docs: { GET: outputOperation(stream, true) },
       GET: async (c) => {
-        const workflow = await ownWorkflow(deps.db, c.get('identity'), idOf(c)[0]);
+        const workflow = await workflowOf(deps.db, c);
         const address = await resolve(c, deps, workflow.id, stream);
         const job = await findJobHandle(deps.db, address.jobId);
         // Not there yet: a workflow's jobs get their rows after their ids.

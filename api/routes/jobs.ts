@@ -3,12 +3,12 @@ import type { Context, MiddlewareHandler } from 'hono';
 import type { Database } from '../../db/connection.ts';
 import { listDetailedJobs, listJobs, unfinishedJobs, type JobFilter } from '../../db/job-listing.ts';
 import type { DetailedJob, ListedJob } from '../../db/job-listing.ts';
-import { findJobHandle, type JobHandle } from '../../db/job-output.ts';
-import { requestDeletion } from '../../db/job-requests.ts';
-import { removeFromQueue } from '../../db/queue-requests.ts';
-import { cloneJob, type Identity } from '../../db/submissions.ts';
-import { submittedJobs } from '../../db/submitters.ts';
-import { badRequest, forbidden } from '../errors.ts';
+import type { JobHandle } from '../../db/job-output.ts';
+import { deleteJobs, removeJob } from '../../service/deletions.ts';
+import { ownJob } from '../../service/own.ts';
+import { clone, submit, type SubmitDependencies } from '../../service/submit-job.ts';
+import { readDescription } from '../body.ts';
+import { badRequest } from '../errors.ts';
 import { detailViews, listView } from '../job-view.ts';
 import { readJobQuery } from '../list-query.ts';
 import { jobOperations as docs } from '../openapi/jobs.ts';
@@ -16,10 +16,9 @@ import { entriesOf, type Listing } from '../pages.ts';
 import { idList, readId } from '../numbers.ts';
 import { resource, type App, type Env } from '../resource.ts';
 import { exactAnswer, jsonArray } from '../streaming.ts';
-import { createJob, isDryRun, type SubmitDependencies } from '../submit.ts';
 
 export function jobRoutes(app: App, guards: MiddlewareHandler<Env>[], deps: SubmitDependencies): void {
-  const { db, store, wakeOutbox } = deps;
+  const { db, store } = deps;
   const unfinished = (filter: JobFilter, after: number) => unfinishedJobs(db, filter, after);
   const plain: Listing<JobFilter, ListedJob> = {
     pageSize: 500,
@@ -35,11 +34,7 @@ export function jobRoutes(app: App, guards: MiddlewareHandler<Env>[], deps: Subm
   };
 
   const remove = async (c: Context<Env>, ids: number[]) => {
-    const { owner, job } = c.get('identity');
-    const changeable = job ? await submittedJobs(db, job.id, ids) : ids;
-    const found = await requestDeletion(db, owner, changeable);
-    if (found === 0) throw job ? forbidden(onlyOwnSubmissions) : badRequest('No such job(s)');
-    wakeOutbox();
+    await deleteJobs(deps, c.get('identity'), ids);
     return c.json({});
   };
 
@@ -52,7 +47,9 @@ export function jobRoutes(app: App, guards: MiddlewareHandler<Env>[], deps: Subm
     POST: async (c) => {
       // It would be submitted, which is not what was asked for.
       if (isDryRun(c)) throw badRequest('Only workflows can be tried by a dry run: POST /workflows?dryrun');
-      return c.json({ id: await createJob(c, deps) }, 201);
+      const idempotencyKey = c.req.header('idempotency-key');
+      const id = await submit(deps, c.get('identity'), await readDescription(c), { idempotencyKey });
+      return c.json({ id }, 201);
     },
     DELETE: (c) => {
       const message = 'a job id or list of job ids must be provided';
@@ -73,9 +70,7 @@ export function jobRoutes(app: App, guards: MiddlewareHandler<Env>[], deps: Subm
   resource(app, '/jobs/:id{[0-9]+}/remove', guards, {
     docs: { PUT: docs.remove },
     PUT: async (c) => {
-      const { id } = await changeableJob(db, c);
-      const isRemoved = await removeFromQueue(db, 'job', c.get('identity').owner, id);
-      if (!isRemoved) throw badRequest('Job is no longer in the queue');
+      await removeJob(db, c.get('identity'), idOf(c)[0]);
       return c.json({});
     },
   });
@@ -83,37 +78,19 @@ export function jobRoutes(app: App, guards: MiddlewareHandler<Env>[], deps: Subm
   resource(app, '/jobs/:id{[0-9]+}/clone', guards, {
     docs: { PUT: docs.clone },
     PUT: async (c) => {
-      const id = await ownJobId(db, c);
-      const identity = c.get('identity');
-      const clone = await deps.quotas.submitting(identity.owner, 1, () => cloneJob(db, identity, id));
-      if (!clone) throw badRequest('Job does not exist');
-      wakeOutbox();
-      return c.json({ id: clone.id }, 201);
+      const { id } = await jobOf(db, c);
+      return c.json({ id: await clone(deps, c.get('identity'), id) }, 201);
     },
   });
 }
 
-/** Why a job's token was refused. */
-export const onlyOwnSubmissions = 'The token of a job may change only what that job submitted';
+/** What its owner has of it. @throws Rejected */
+export const jobOf = (db: Database, c: Context<Env>): Promise<JobHandle> => ownJob(db, c.get('identity'), idOf(c)[0]);
 
-/** @throws ApiError 400 when there is no such job, 403 when it is someone else's, or not what the asking job submitted */
-async function changeableJob(db: Database, c: Context<Env>): Promise<JobHandle> {
-  const identity = c.get('identity');
-  const job = await ownJob(db, identity, idOf(c)[0]);
-  if (identity.job && job.submittedBy !== identity.job.id) throw forbidden(onlyOwnSubmissions);
-  return job;
-}
-
-/** @throws ApiError 400 when there is no such job, 403 when it is someone else's */
-export async function ownJobId(db: Database, c: Context<Env>): Promise<number> {
-  return (await ownJob(db, c.get('identity'), idOf(c)[0])).id;
-}
-
-export async function ownJob(db: Database, identity: Identity, id: number | undefined) {
-  const job = id === undefined ? undefined : await findJobHandle(db, id);
-  if (!job) throw badRequest('Job does not exist');
-  if (job.owner !== identity.owner) throw forbidden('Not authorized to access this job');
-  return job;
+/** A wish to be told what would happen, and nothing else. */
+export function isDryRun(c: Context): boolean {
+  const asked = c.req.query('dryrun') ?? c.req.query('dryRun');
+  return asked !== undefined && asked !== 'false' && asked !== '0';
 }
 
 /** None for a number that no job can have. */

@@ -1,7 +1,7 @@
 /** What the one who asks may have and do here, and how much of it is used. */
 import type { MiddlewareHandler } from 'hono';
 import { quotasOperation } from '../openapi/others.ts';
-import type { QuotaKeeper } from '../quotas.ts';
+import type { QuotaKeeper } from '../../service/quotas.ts';
 import { resource, type App, type Env } from '../resource.ts';
 
 export function quotaRoutes(app: App, guards: MiddlewareHandler<Env>[], { quotas }: { quotas: QuotaKeeper }): void {

@@ -9,7 +9,7 @@ import { isObject } from '../masking.ts';
 import { wholeQuery } from '../numbers.ts';
 import { timeSeriesOperations as docs } from '../openapi/others.ts';
 import { resource, type App, type Env } from '../resource.ts';
-import { idOf, ownJob } from './jobs.ts';
+import { jobOf } from './jobs.ts';
 
 const mostMembers = 100;
 const longestText = 1000;
@@ -33,7 +33,7 @@ export function timeSeriesRoutes(app: App, guards: MiddlewareHandler<Env>[], { d
   resource(app, '/ts/:id{[0-9]+}', guards, {
     docs: { GET: docs.list },
     GET: async (c) => {
-      const { id } = await ownJob(db, c.get('identity'), idOf(c)[0]);
+      const { id } = await jobOf(db, c);
       const start = c.req.query('start') === undefined ? {} : { startAge: wholeQuery(c, 'start', 0, longestAge) };
       const series = await listSeries(db, id, { ...start, stopAge: wholeQuery(c, 'stop', 0, longestAge) });
       return c.json(c.req.query('mean') === undefined ? series : series.flatMap(meanOf));

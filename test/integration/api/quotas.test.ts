@@ -1,7 +1,7 @@
 /** What one owner may have and do: shown in one route, refused with the numbers, and never much more than it says. */
 import { ReadableStream } from 'node:stream/web';
 import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from 'vitest';
-import { quotaKeeper } from '../../../api/quotas.ts';
+import { quotaKeeper } from '../../../service/quotas.ts';
 import { publishOutputs } from '../../../db/execution.ts';
 import { announcePut, recordObject } from '../../../db/quotas.ts';
 import { settlePuts } from '../../../scheduler/settle-puts.ts';

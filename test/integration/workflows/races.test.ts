@@ -15,10 +15,8 @@ import { releaseSteps } from '../../../db/workflow-execution.ts';
 import { expandNext } from '../../../db/workflow-expansion.ts';
 import { submitWorkflow } from '../../../db/workflow-submissions.ts';
 import { parseJobDescription } from '../../../descriptions/job.ts';
-import { serverFeaturesOf } from '../../../descriptions/unsupported.ts';
 import { parseWorkflowDescription } from '../../../descriptions/workflow.ts';
 import { placeQueued } from '../../../scheduler/place.ts';
-import { sealing } from '../../../secrets/sealing.ts';
 import { eventually } from '../../ground/rest.ts';
 import { shellJob } from '../../ground/running-stack.ts';
 import { startDatabase, type TestDatabase } from '../api/postgres.ts';
@@ -33,9 +31,8 @@ const size = { cpus: 1, memory: 1_000_000_000, disk: 1_000_000_000 };
 beforeAll(async () => {
   database = await startDatabase();
   connection = database.connection;
-  const noExtras = { benchmarkRuntime: false, maximumJobsPerWorkflow: 10, imageDirectories: [] };
-  const abilities = serverFeaturesOf({ notifications: { webhooks: {} }, execution: noExtras });
-  records = createRecordActivities({ db: connection.db, ...settings, abilities, sealing: sealing([]) });
+  const submit = () => Promise.reject(new Error('nothing is submitted by these executions'));
+  records = createRecordActivities({ db: connection.db, ...settings, submit });
 });
 afterAll(async () => {
   await database?.destroy();

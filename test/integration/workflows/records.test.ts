@@ -16,12 +16,10 @@ import { rerunWorkflow, submitWorkflow, submitWorkflowOnce } from '../../../db/w
 import { workflowListView } from '../../../api/workflow-view.ts';
 import { parseJobDescription } from '../../../descriptions/job.ts';
 import { parseWorkflowDescription } from '../../../descriptions/workflow.ts';
-import { serverFeaturesOf } from '../../../descriptions/unsupported.ts';
 import { reasons } from '../../../domain/reasons.ts';
 import { inTurn, singleJobs, type Turn } from '../../../domain/turns.ts';
 import { queueLeaver } from '../../../scheduler/leave-queue.ts';
 import { endExpired } from '../../../scheduler/place.ts';
-import { sealing } from '../../../secrets/sealing.ts';
 import { shellJob } from '../../ground/running-stack.ts';
 import { startDatabase, type TestDatabase } from '../api/postgres.ts';
 
@@ -29,7 +27,6 @@ let database: TestDatabase;
 let connection: Connection;
 const identity = { owner: 'ann', groups: [] };
 const settings = { sites: ['none'], defaultWalltimeMinutes: 1, killGraceSeconds: 1, maximumMachineLosses: 1 };
-const noExtras = { benchmarkRuntime: false, maximumJobsPerWorkflow: 1000, imageDirectories: [] };
 
 beforeAll(async () => {
   database = await startDatabase();
@@ -239,8 +236,8 @@ describe('the queue', () => {
       insert into machines (site, name, state, cpus, memory, disk, free_cpus, free_memory, free_disk)
       values (${site}, 'one', 'ready', 4, ${16 * gb}, ${100 * gb}, 0, 0, 0) returning id`;
     const records = createRecordActivities({
-      ...{ db: connection.db, ...settings, sites: [site], sealing: sealing([]) },
-      abilities: serverFeaturesOf({ notifications: { webhooks: {} }, execution: noExtras }),
+      ...{ db: connection.db, ...settings, sites: [site] },
+      submit: () => Promise.reject(new Error('nothing is submitted by these executions')),
     });
     const dag = createDagActivities({ db: connection.db, ...settings, sites: [site] });
     const asking = async (minutes: number) => {

@@ -1,19 +1,14 @@
 /** Idempotency-Key: a client that does not know whether its submit arrived sends it again and gets the same id. */
 import { createHash } from 'node:crypto';
-import type { Context } from 'hono';
 import type { Idempotency, KeyedAnswer } from '../db/idempotency-keys.ts';
-import { ApiError, badRequest } from './errors.ts';
+import { invalid, Rejected } from './rejected.ts';
 
 const longestIdempotencyKey = 255;
 
-/** @throws ApiError 400 */
-export function readKey(c: Context): string | undefined {
-  const key = c.req.header('idempotency-key');
-  if (key === undefined) return undefined;
-  if (key === '' || key.length > longestIdempotencyKey) {
-    throw badRequest(`Idempotency-Key must be 1 to ${longestIdempotencyKey} characters`);
-  }
-  return key;
+/** @throws Rejected for a key that is none */
+export function refuseWrongKey(key: string | undefined): void {
+  if (key === undefined || (key !== '' && key.length <= longestIdempotencyKey)) return;
+  throw invalid(`Idempotency-Key must be 1 to ${longestIdempotencyKey} characters`);
 }
 
 /** Undefined without a key. */
@@ -21,10 +16,13 @@ export function idempotencyOf(key: string | undefined, submitted: unknown): Idem
   return key === undefined ? undefined : { key, requestHash: requestHash(submitted) };
 }
 
-/** @throws ApiError 409 */
+/** @throws Rejected where the key was of another request */
 export function acceptedId(answer: KeyedAnswer): number {
   if (answer.kind === 'accepted') return answer.id;
-  throw new ApiError(409, 'This Idempotency-Key was used for another request: send a new one, or the same request');
+  throw new Rejected(
+    'conflict',
+    'This Idempotency-Key was used for another request: send a new one, or the same request',
+  );
 }
 
 /** The same for the same content, whatever the order of members. */

@@ -6,7 +6,7 @@
 import { gigabyte, type Config } from '../config/config.ts';
 import type { Database } from '../db/connection.ts';
 import { addSubmits, readUsage, type Usage } from '../db/quotas.ts';
-import { ApiError } from './errors.ts';
+import { forbidden, Rejected } from './rejected.ts';
 
 export type Quotas = Config['quotas'];
 
@@ -17,9 +17,9 @@ export interface QuotaView {
 }
 
 export interface QuotaKeeper {
-  /** What is being submitted counts until `store` is over, and then by what is in the database. @throws ApiError 403 or 429 */
+  /** What is being submitted counts until `store` is over, and then by what is in the database. @throws Rejected */
   submitting<T>(owner: string, jobs: number, store: () => Promise<T>): Promise<T>;
-  /** @throws ApiError 403 when the owner has stored as much as one may */
+  /** @throws Rejected when the owner has stored as much as one may */
   refuseFull(owner: string): Promise<void>;
   /** By name, with what is used now. */
   show(owner: string): Promise<Record<string, QuotaView>>;
@@ -142,20 +142,19 @@ export function quotaKeeper(db: Database, quotas: Quotas): QuotaKeeper {
     owner: string,
     jobs: number,
     { usage, admitted }: { usage: Usage; admitted: number },
-  ): ApiError | undefined {
+  ): Rejected | undefined {
     const recent = recentOf(owner, usage);
     if (recent + 1 > quotas.submitsPerMinute) {
-      return new ApiError(
-        429,
+      return new Rejected(
+        'tooMany',
         `You have submitted ${Math.floor(recent)} times in the last minute, and may ${quotas.submitsPerMinute} times: ` +
           'wait a little, or submit many jobs as one workflow',
-        { headers: { 'Retry-After': '10' } },
+        { retryAfterSeconds: 10 },
       );
     }
     const unfinished = usage.unfinishedJobs + admitted;
     if (unfinished + jobs > quotas.unfinishedJobs) {
-      return new ApiError(
-        403,
+      return forbidden(
         `You have ${unfinished} jobs that have not ended, and may have ${quotas.unfinishedJobs}: with ` +
           `${jobs === 1 ? 'this one' : `these ${jobs}`} they would be more. Wait for some to end, or delete some`,
       );
@@ -163,11 +162,10 @@ export function quotaKeeper(db: Database, quotas: Quotas): QuotaKeeper {
     return fullness(usage);
   }
 
-  function fullness({ storedBytes }: Usage): ApiError | undefined {
+  function fullness({ storedBytes }: Usage): Rejected | undefined {
     const most = quotas.storedGb * gigabyte;
     if (storedBytes < most) return undefined;
-    return new ApiError(
-      403,
+    return forbidden(
       `Your uploads, outputs and snapshots have ${storedBytes} bytes, and may have ${most}: delete uploads, or wait until ` +
         'old jobs go with their outputs',
     );

@@ -14,8 +14,8 @@ import { objectSha256 } from '../storage/checksum.ts';
 import { StorageError } from '../storage/errors.ts';
 import { uploadKey } from '../storage/keys.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
-import { badRequest, unavailable } from './errors.ts';
 import { neededUploads, type NeededUpload } from './needed-uploads.ts';
+import { invalid, Rejected } from './rejected.ts';
 
 interface Dependencies {
   db: Database;
@@ -27,7 +27,7 @@ interface Dependencies {
 const questionsAtOnce = 32;
 
 /**
- * The descriptions with the announced checksums of their images. @throws ApiError 400 when one does not exist
+ * The descriptions with the announced checksums of their images. @throws Rejected when one does not exist
  * @param factoryOf what makes instances of a job, if anything does
  */
 export async function withUploads(
@@ -37,7 +37,7 @@ export async function withUploads(
   factoryOf: (job: JobDescription) => Factory | undefined = () => undefined,
 ): Promise<JobDescription[]> {
   const missing = await firstMissing(deps, identity, neededUploads(jobs, factoryOf));
-  if (missing) throw badRequest(`${missing.kind} ${shortened(missing.name)} does not exist`);
+  if (missing) throw invalid(`${missing.kind} ${shortened(missing.name)} does not exist`);
   if (!deps.store.checksPuts) await verify(deps, identity, neededUploads(jobs, factoryOf));
   const imageKeys = new Map<string, string>();
   for (const { image } of jobs.flatMap(({ tasks }) => tasks)) {
@@ -61,7 +61,7 @@ const largestVerifiedBytes = 64 * 1024 * 1024;
 
 /**
  * Where the store takes whatever comes, we look once, at the first job that names the object: then it has arrived.
- * @throws ApiError 400 for other bytes than were announced
+ * @throws Rejected for other bytes than were announced
  */
 async function verify({ db, store }: Dependencies, identity: Identity, needed: Iterable<NeededUpload>): Promise<void> {
   const names = new Map<string, NeededUpload>();
@@ -76,7 +76,7 @@ async function verify({ db, store }: Dependencies, identity: Identity, needed: I
     const sha256 = await objectSha256(store, announced.key).catch(unreadable);
     if (sha256 === undefined) continue;
     if (sha256 !== announced.sha256) {
-      throw badRequest(`${kind} ${name} is not what was announced: its SHA-256 is another. Upload it again`);
+      throw invalid(`${kind} ${name} is not what was announced: its SHA-256 is another. Upload it again`);
     }
     await markVerified(db, announced);
   }
@@ -140,12 +140,14 @@ async function inStore(
   mostBytes: number,
 ): Promise<boolean> {
   const found = await store.head(key).catch((error: unknown) => {
-    throw unavailable('The object store does not answer at the moment, please try again', error);
+    throw new Rejected('unavailable', 'The object store does not answer at the moment, please try again', {
+      cause: error,
+    });
   });
   // It came past us, and is deleted soon.
   if (found && found.sizeBytes > mostBytes) {
     const size = `has ${found.sizeBytes} bytes, and an upload may have ${mostBytes}`;
-    throw badRequest(`${kind} ${shortened(name)} ${size}`);
+    throw invalid(`${kind} ${shortened(name)} ${size}`);
   }
   return found !== undefined;
 }
