@@ -17,7 +17,7 @@ import { operatorsOnly } from './auth/operators.ts';
 import { deviceLogin, type DeviceLogin } from './auth/device-login.ts';
 import { jobScope } from './auth/job-scope.ts';
 import { ApiError, errorAnswer } from './errors.ts';
-import { routesOf, type App, type Env } from './resource.ts';
+import { routesOf, type App, type Env, type Guards } from './resource.ts';
 import { timeLimit } from './time-limit.ts';
 import { quotaKeeper } from '../service/quotas.ts';
 import { accountingRoutes } from './routes/accounting.ts';
@@ -71,12 +71,15 @@ export function createApi(given: ApiDependencies): Hono<Env> {
   app.onError(errorAnswer(deps.log));
   app.notFound((c) => c.json({ error: `There is nothing at ${c.req.path}` }, 404));
 
-  const guardsFor = (readToken: TokenReader) => [
-    timeLimit(deps.answerWithinMs ?? 120_000),
-    authentication(deps.config.auth, readToken, bars),
-    jobScope(deps.db, { prefixes, delegationSeconds: delegationSecondsOf(deps.config.auth) }),
-    limitBody(deps.config.api.maxBodyBytes),
-  ];
+  const scope = jobScope(deps.db, delegationSecondsOf(deps.config.auth));
+  const guardsFor =
+    (readToken: TokenReader): Guards =>
+    (use) => [
+      timeLimit(deps.answerWithinMs ?? 120_000),
+      authentication(deps.config.auth, readToken, bars),
+      scope(use),
+      limitBody(deps.config.api.maxBodyBytes),
+    ];
   const guards = guardsFor(headerToken);
   const routes: App = new Hono<Env>();
   healthRoutes(routes, deps);
@@ -93,17 +96,17 @@ export function createApi(given: ApiDependencies): Hono<Env> {
   tokenRoutes(routes, guards, deps);
   quotaRoutes(routes, guards, deps);
   const operators = operatorsOnly(deps.config.auth.operatorGroups);
-  barRoutes(routes, [...guards, operators], deps);
+  barRoutes(routes, () => [...guards(), operators], deps);
   for (const prefix of prefixes) app.route(prefix, routes);
   healthRoutes(app, deps);
   const login = configuredLogin(deps.config);
   // Clients give up after 10 s, and nothing they send here is large.
-  if (login) loginRoutes(app, [timeLimit(30_000), limitBody(65_536)], login);
+  if (login) loginRoutes(app, () => [timeLimit(30_000), limitBody(65_536)], login);
   const { uiOrigin } = deps.config.temporal;
   if (uiOrigin !== undefined) app.use('/codec/*', forPagesOf(uiOrigin));
-  codecRoutes(app, [...guardsFor(codecToken), operators], deps.codec);
+  codecRoutes(app, () => [...guardsFor(codecToken)(), operators], deps.codec);
   // The token itself is in the body, so that is bounded first.
-  const sessionGuards = [
+  const sessionGuards = () => [
     timeLimit(30_000),
     limitBody(65_536),
     authentication(deps.config.auth, formToken, bars),

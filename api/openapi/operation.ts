@@ -38,4 +38,6 @@ export interface RegisteredRoute {
   path: string;
   isGuarded: boolean;
   operation: Operation | undefined;
+  /** What tokens of jobs may do by it; undefined: nothing. */
+  jobToken: 'reads' | 'submits' | 'changes' | undefined;
 }

@@ -1,14 +1,15 @@
 /** What was used in a period, by user and by group (spec.md 1.9). Others are seen only in groups of one's own. */
-import type { Context, MiddlewareHandler } from 'hono';
+import type { Context } from 'hono';
 import type { Database } from '../../db/connection.ts';
 import { usageOfGroups, usageOfMembers, usageOfOwner, type Period, type Usage } from '../../db/usage.ts';
 import { badRequest } from '../errors.ts';
 import { accountingOperation } from '../openapi/others.ts';
-import { resource, type App, type Env } from '../resource.ts';
+import { resource, type App, type Guards } from '../resource.ts';
 
-export function accountingRoutes(app: App, guards: MiddlewareHandler<Env>[], { db }: { db: Database }): void {
+export function accountingRoutes(app: App, guards: Guards, { db }: { db: Database }): void {
   resource(app, '/accounting', guards, {
     docs: { GET: accountingOperation },
+    jobToken: { GET: 'reads' },
     GET: async (c) => {
       const { owner, groups } = c.get('identity');
       const period = readPeriod(c);

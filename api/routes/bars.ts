@@ -1,5 +1,5 @@
 /** For operators: whom this service serves no more. A bar counts at once, for tokens of every kind and for what is under way. */
-import type { Context, MiddlewareHandler } from 'hono';
+import type { Context } from 'hono';
 import { addBar, endBarred, listBars, removeBar, type Bar } from '../../db/bars.ts';
 import type { Database } from '../../db/connection.ts';
 import type { BarList } from '../auth/bars.ts';
@@ -7,7 +7,7 @@ import { readOptionalJson } from '../body.ts';
 import { badRequest } from '../errors.ts';
 import { isObject } from '../masking.ts';
 import { barOperations as docs } from '../openapi/others.ts';
-import { resource, type App, type Env } from '../resource.ts';
+import { resource, type App, type Guards } from '../resource.ts';
 
 interface Dependencies {
   db: Database;
@@ -17,7 +17,7 @@ interface Dependencies {
 
 const longestReason = 500;
 
-export function barRoutes(app: App, guards: MiddlewareHandler<Env>[], { db, wakeOutbox, bars }: Dependencies): void {
+export function barRoutes(app: App, guards: Guards, { db, wakeOutbox, bars }: Dependencies): void {
   resource(app, '/operators/bars', guards, {
     docs: { GET: docs.list },
     GET: async (c) => c.json(await listBars(db)),

@@ -3,13 +3,13 @@
  * once, and the browser then sends it along, to the codec only. Nothing can be changed with that, and pages of others
  * can't read what is answered.
  */
-import type { Context, MiddlewareHandler } from 'hono';
+import type { Context } from 'hono';
 import { getCookie, setCookie } from 'hono/cookie';
 import { decodeJwt } from 'jose';
 import { headerToken, type TokenReader } from '../auth/authentication.ts';
 import { readForm } from '../body.ts';
 import { codecSessionOperations as docs } from '../openapi/others.ts';
-import { resource, type App, type Env } from '../resource.ts';
+import { resource, type App, type Guards, open } from '../resource.ts';
 
 const cookie = 'prominence_codec';
 
@@ -24,14 +24,14 @@ export const formToken: TokenReader = async (c) => {
 };
 
 /** @param guards of the form: authentication by `formToken`, and operators only */
-export function codecSessionRoutes(app: App, guards: MiddlewareHandler<Env>[], isSecure: boolean): void {
+export function codecSessionRoutes(app: App, guards: Guards, isSecure: boolean): void {
   const answer = (c: Context, content: string) => {
     return c.html(page(content), 200, {
       'Content-Security-Policy': "default-src 'none'; form-action 'self'; frame-ancestors 'none'",
       'Cache-Control': 'no-store',
     });
   };
-  resource(app, '/codec/session', [], {
+  resource(app, '/codec/session', open, {
     docs: { GET: docs.page },
     GET: (c) => answer(c, form),
   });

@@ -2,14 +2,14 @@
  * The codec server of the Temporal UI and CLI: payloads are decrypted for operators who look at a workflow, and encrypted
  * when they signal or start one. Nothing is kept, and nothing of a payload is ever logged.
  */
-import type { Context, MiddlewareHandler } from 'hono';
+import type { Context } from 'hono';
 import * as v from 'valibot';
 import type { PayloadCodec } from '@temporalio/common';
 import { Undecryptable, UnknownKey } from '../../secrets/keyring.ts';
 import { readJson } from '../body.ts';
 import { badRequest } from '../errors.ts';
 import { codecOperation } from '../openapi/others.ts';
-import { resource, type App, type Env } from '../resource.ts';
+import { resource, type App, type Guards } from '../resource.ts';
 
 const base64 = v.pipe(v.string(), v.base64());
 const payloadsSchema = v.object({
@@ -17,7 +17,7 @@ const payloadsSchema = v.object({
 });
 type Payloads = Awaited<ReturnType<PayloadCodec['decode']>>;
 
-export function codecRoutes(app: App, guards: MiddlewareHandler<Env>[], codec: PayloadCodec): void {
+export function codecRoutes(app: App, guards: Guards, codec: PayloadCodec): void {
   resource(app, '/codec/encode', guards, {
     docs: { POST: codecOperation('Encode') },
     POST: (c) => answer(c, (payloads) => codec.encode(payloads)),

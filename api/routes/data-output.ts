@@ -2,7 +2,7 @@
  * An output that a job puts by itself, while it runs (spec.md 1.6): a checkpoint, or results before the end. Only for
  * outputs of its description: nobody would find another. What the end of the job brings replaces it.
  */
-import type { Context, MiddlewareHandler } from 'hono';
+import type { Context } from 'hono';
 import { gigabyte, type Config } from '../../config/config.ts';
 import type { Database } from '../../db/connection.ts';
 import { announceOutput, findJob, type JobRow } from '../../db/execution.ts';
@@ -14,14 +14,14 @@ import { isObject } from '../masking.ts';
 import { dataOperations } from '../openapi/others.ts';
 import { announceTo } from '../announce.ts';
 import type { QuotaKeeper } from '../../service/quotas.ts';
-import { route, type App, type Env } from '../resource.ts';
+import { route, type App, type Env, type Guards } from '../resource.ts';
 
 const putSeconds = 7200;
 
 /** To be mounted before the routes of `/data`, which take any name. */
 export function dataOutputRoutes(
   app: App,
-  guards: MiddlewareHandler<Env>[],
+  guards: Guards,
   deps: { db: Database; store: ObjectStore; config: Pick<Config, 'quotas'>; quotas: QuotaKeeper },
 ): void {
   const { db, store, config, quotas } = deps;
@@ -44,7 +44,10 @@ export function dataOutputRoutes(
     const by = { owner, groups, kind: 'output' as const };
     return c.json({ url: await store.presignPut(key, putSeconds, { mostBytes, by }) }, 201);
   };
-  route(app, 'POST', '/data/output', guards, announce, dataOperations.announceOutput);
+  route(app, 'POST', '/data/output', guards, announce, {
+    operation: dataOperations.announceOutput,
+    jobToken: 'changes',
+  });
 }
 
 /** By the name in the description, or that of the object: the last part of a path, with .tgz for a folder. */

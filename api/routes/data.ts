@@ -1,5 +1,5 @@
 /** The users' uploads: names are ours, bytes go straight to the object store (spec.md 1.6). */
-import type { Context, MiddlewareHandler } from 'hono';
+import type { Context } from 'hono';
 import { gigabyte, type Config } from '../../config/config.ts';
 import type { Database } from '../../db/connection.ts';
 import type { Identity } from '../../db/submissions.ts';
@@ -15,7 +15,7 @@ import { ApiError, badRequest, forbidden } from '../errors.ts';
 import { uploadSeconds } from '../limits.ts';
 import { dataOperations as docs } from '../openapi/others.ts';
 import type { QuotaKeeper } from '../../service/quotas.ts';
-import { resource, route, type App, type Env } from '../resource.ts';
+import { resource, route, type App, type Env, type Guards } from '../resource.ts';
 import { readableKey } from '../../service/uploads.ts';
 
 interface Dependencies {
@@ -25,7 +25,7 @@ interface Dependencies {
   quotas: QuotaKeeper;
 }
 
-export function dataRoutes(app: App, guards: MiddlewareHandler<Env>[], deps: Dependencies): void {
+export function dataRoutes(app: App, guards: Guards, deps: Dependencies): void {
   const { db, store, quotas, config } = deps;
   const mostBytes = config.quotas.uploadGb * gigabyte;
 
@@ -47,6 +47,7 @@ export function dataRoutes(app: App, guards: MiddlewareHandler<Env>[], deps: Dep
 
   resource(app, '/data', guards, {
     docs: { GET: docs.list, POST: docs.announce },
+    jobToken: { GET: 'reads', POST: 'changes' },
     GET: async (c) => {
       const area = uploadKey.own(c.get('identity').owner, '');
       const objects = await fromStore(listingFailed, () => collect(store.list(area)));
@@ -56,10 +57,11 @@ export function dataRoutes(app: App, guards: MiddlewareHandler<Env>[], deps: Dep
   });
 
   // Beside it `upload` is also a name like any other, for listing and deleting.
-  route(app, 'POST', '/data/upload', guards, announce, docs.announce);
+  route(app, 'POST', '/data/upload', guards, announce, { operation: docs.announce, jobToken: 'changes' });
 
   resource(app, '/data/:path{.+}', guards, {
     docs: { GET: docs.listGroup, DELETE: docs.delete },
+    jobToken: { GET: 'reads' },
     GET: async (c) => {
       const folder = groupFolder(c.get('identity'), withoutTrailingSlashes(pathOf(c)));
       if (!folder) throw forbidden('Not authorized to access this path');

@@ -1,5 +1,5 @@
 /** Looking into a running job: commands beside its tasks, and snapshots of its files (spec.md 1.4, 5.10). */
-import type { Context, MiddlewareHandler } from 'hono';
+import type { Context } from 'hono';
 import type { Database } from '../../db/connection.ts';
 import { findJob, type JobRow } from '../../db/execution.ts';
 import { forgetCall, latestSnapshot } from '../../db/job-calls.ts';
@@ -13,7 +13,7 @@ import { isObject } from '../masking.ts';
 import { jobCallOperations as docs } from '../openapi/jobs.ts';
 import { refuseOtherRuns } from '../../service/own.ts';
 import type { QuotaKeeper } from '../../service/quotas.ts';
-import { resource, type App, type Env } from '../resource.ts';
+import { resource, type App, type Env, type Guards } from '../resource.ts';
 import { plainText } from '../streaming.ts';
 import { jobOf } from './jobs.ts';
 
@@ -33,11 +33,12 @@ interface Dependencies {
   quotas: QuotaKeeper;
 }
 
-export function jobCallRoutes(app: App, guards: MiddlewareHandler<Env>[], deps: Dependencies): void {
+export function jobCallRoutes(app: App, guards: Guards, deps: Dependencies): void {
   const { db, store } = deps;
 
   resource(app, '/jobs/:id{[0-9]+}/exec', guards, {
     docs: { POST: docs.exec },
+    jobToken: { POST: 'changes' },
     POST: async (c) => {
       const job = await runningJob(db, c);
       const argv = await readCommand(c);
@@ -59,6 +60,7 @@ export function jobCallRoutes(app: App, guards: MiddlewareHandler<Env>[], deps: 
 
   resource(app, '/jobs/:id{[0-9]+}/snapshot', guards, {
     docs: { PUT: docs.makeSnapshot, GET: docs.snapshot },
+    jobToken: { GET: 'reads', PUT: 'changes' },
     PUT: async (c) => {
       const job = await runningJob(db, c);
       const path = readPath(c, job);

@@ -2,14 +2,14 @@
  * Standard output and error of a job, while it runs and after, by its id or by its name in a workflow (spec.md 1.4,
  * 1.5). Offsets are in bytes.
  */
-import type { Context, MiddlewareHandler } from 'hono';
+import type { Context } from 'hono';
 import type { Database } from '../../db/connection.ts';
 import { findJobHandle, findSteps, readOutput, type JobHandle } from '../../db/job-output.ts';
 import { badRequest } from '../errors.ts';
 import { largestInteger, wholeQuery } from '../numbers.ts';
 import { outputOperation } from '../openapi/jobs.ts';
 import { outputAddresses, type OutputAddress } from '../output-address.ts';
-import { resource, type App, type Env } from '../resource.ts';
+import { resource, type App, type Guards } from '../resource.ts';
 import { plainText } from '../streaming.ts';
 import { jobOf } from './jobs.ts';
 import { workflowOf } from './workflows.ts';
@@ -20,10 +20,11 @@ interface Dependencies {
 
 type Stream = 'stdout' | 'stderr';
 
-export function jobOutputRoutes(app: App, guards: MiddlewareHandler<Env>[], deps: Dependencies): void {
+export function jobOutputRoutes(app: App, guards: Guards, deps: Dependencies): void {
   for (const stream of ['stdout', 'stderr'] as const) {
     resource(app, `/jobs/:id{[0-9]+}/${stream}`, guards, {
       docs: { GET: outputOperation(stream, false) },
+      jobToken: { GET: 'reads' },
       GET: async (c) => {
         const job = await jobOf(deps.db, c);
         return output(c, deps, job, stream, wholeQuery(c, 'node', 0, largestInteger));
@@ -31,6 +32,7 @@ export function jobOutputRoutes(app: App, guards: MiddlewareHandler<Env>[], deps
     });
     resource(app, `/workflows/:id{[0-9]+}/:job{.+}/${stream}`, guards, {
       docs: { GET: outputOperation(stream, true) },
+      jobToken: { GET: 'reads' },
       GET: async (c) => {
         const workflow = await workflowOf(deps.db, c);
         const address = await resolve(c, deps, workflow.id, stream);

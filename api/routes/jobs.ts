@@ -1,5 +1,5 @@
 /** Jobs: submit, list, describe, delete, remove, clone (spec.md 1.4). */
-import type { Context, MiddlewareHandler } from 'hono';
+import type { Context } from 'hono';
 import type { Database } from '../../db/connection.ts';
 import { listDetailedJobs, listJobs, unfinishedJobs, type JobFilter } from '../../db/job-listing.ts';
 import type { DetailedJob, ListedJob } from '../../db/job-listing.ts';
@@ -14,10 +14,10 @@ import { readJobQuery } from '../list-query.ts';
 import { jobOperations as docs } from '../openapi/jobs.ts';
 import { entriesOf, type Listing } from '../pages.ts';
 import { idList, readId } from '../numbers.ts';
-import { resource, type App, type Env } from '../resource.ts';
+import { resource, type App, type Env, type Guards } from '../resource.ts';
 import { exactAnswer, jsonArray } from '../streaming.ts';
 
-export function jobRoutes(app: App, guards: MiddlewareHandler<Env>[], deps: SubmitDependencies): void {
+export function jobRoutes(app: App, guards: Guards, deps: SubmitDependencies): void {
   const { db, store } = deps;
   const unfinished = (filter: JobFilter, after: number) => unfinishedJobs(db, filter, after);
   const plain: Listing<JobFilter, ListedJob> = {
@@ -40,6 +40,7 @@ export function jobRoutes(app: App, guards: MiddlewareHandler<Env>[], deps: Subm
 
   resource(app, '/jobs', guards, {
     docs: { GET: docs.list, POST: docs.submit, DELETE: docs.deleteSeveral },
+    jobToken: { GET: 'reads', POST: 'submits', DELETE: 'changes' },
     GET: (c) => {
       const { listed, isDetailed } = readJobQuery(c, c.get('identity').owner);
       return jsonArray(c, isDetailed ? entriesOf(listed, detailed) : entriesOf(listed, plain));
@@ -59,6 +60,7 @@ export function jobRoutes(app: App, guards: MiddlewareHandler<Env>[], deps: Subm
 
   resource(app, '/jobs/:id{[0-9]+}', guards, {
     docs: { GET: docs.describe, DELETE: docs.delete },
+    jobToken: { GET: 'reads', DELETE: 'changes' },
     GET: async (c) => {
       const filter: JobFilter = { owner: c.get('identity').owner, ids: idOf(c), scope: 'any' };
       const { rows } = await listDetailedJobs(db, filter, { direction: 'newest', limit: 1 });
@@ -69,6 +71,7 @@ export function jobRoutes(app: App, guards: MiddlewareHandler<Env>[], deps: Subm
 
   resource(app, '/jobs/:id{[0-9]+}/remove', guards, {
     docs: { PUT: docs.remove },
+    jobToken: { PUT: 'changes' },
     PUT: async (c) => {
       await removeJob(db, c.get('identity'), idOf(c)[0]);
       return c.json({});
@@ -77,6 +80,7 @@ export function jobRoutes(app: App, guards: MiddlewareHandler<Env>[], deps: Subm
 
   resource(app, '/jobs/:id{[0-9]+}/clone', guards, {
     docs: { PUT: docs.clone },
+    jobToken: { PUT: 'submits' },
     PUT: async (c) => {
       const { id } = await jobOf(db, c);
       return c.json({ id: await clone(deps, c.get('identity'), id) }, 201);

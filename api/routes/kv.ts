@@ -3,7 +3,7 @@
  * as secret: it is encrypted in the database, shown masked, and told to the owner's jobs, which need it, or to the owner
  * who asks for just that.
  */
-import type { Context, MiddlewareHandler } from 'hono';
+import type { Context } from 'hono';
 import type { Database } from '../../db/connection.ts';
 import { deleteValue, deleteValues, getValue, listValues, type KeyValue } from '../../db/key-values.ts';
 import type { Sealing } from '../../secrets/sealing.ts';
@@ -12,12 +12,12 @@ import { plainValue, setValue, type Expectation } from '../key-value.ts';
 import { largestValueBytes, longestKeyBytes, mostKeys } from '../limits.ts';
 import { masked } from '../masking.ts';
 import { kvOperations as docs } from '../openapi/others.ts';
-import { resource, type App, type Env } from '../resource.ts';
+import { resource, type App, type Env, type Guards } from '../resource.ts';
 import { jsonArray } from '../streaming.ts';
 
 const pageSize = 500;
 
-export function kvRoutes(app: App, guards: MiddlewareHandler<Env>[], deps: { db: Database; sealing: Sealing }): void {
+export function kvRoutes(app: App, guards: Guards, deps: { db: Database; sealing: Sealing }): void {
   const { db } = deps;
   const list = (c: Context<Env>, prefix: string) => {
     const pages = keyPages(db, c.get('identity').owner, prefix, c.req.query('values') !== undefined);
@@ -25,10 +25,11 @@ export function kvRoutes(app: App, guards: MiddlewareHandler<Env>[], deps: { db:
   };
   const refOf = (c: Context<Env>) => ({ owner: c.get('identity').owner, key: keyOf(c) });
 
-  resource(app, '/kv', guards, { docs: { GET: docs.list }, GET: (c) => list(c, '') });
+  resource(app, '/kv', guards, { docs: { GET: docs.list }, jobToken: { GET: 'reads' }, GET: (c) => list(c, '') });
 
   resource(app, '/kv/:key{.+}', guards, {
     docs: { GET: docs.get, POST: docs.set, DELETE: docs.delete },
+    jobToken: { GET: 'reads', POST: 'changes', DELETE: 'changes' },
     GET: async (c) => {
       if (c.req.query('list') === 'true') return list(c, pathOf(c));
       const value = await getValue(db, refOf(c));

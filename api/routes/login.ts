@@ -2,7 +2,7 @@
  * The three paths by which the command line client registers and logs in (spec.md 1.13), in front of any issuer. They
  * stand at the root, where clients are told to look, and are for users who have no token yet.
  */
-import type { Context, MiddlewareHandler } from 'hono';
+import type { Context } from 'hono';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';
 import { LoginRefused, type ClientCredentials, type DeviceLogin } from '../auth/device-login.ts';
 import { UnusableIdentity } from '../auth/identity.ts';
@@ -11,9 +11,9 @@ import { ProviderUnreachable } from '../auth/provider.ts';
 import { readForm, readJson } from '../body.ts';
 import { ApiError, badRequest, forbidden, unavailable } from '../errors.ts';
 import { loginOperations as docs } from '../openapi/others.ts';
-import { resource, type App, type Env } from '../resource.ts';
+import { resource, type App, type Guards } from '../resource.ts';
 
-export function loginRoutes(app: App, guards: MiddlewareHandler<Env>[], login: DeviceLogin): void {
+export function loginRoutes(app: App, guards: Guards, login: DeviceLogin): void {
   resource(app, '/register', guards, {
     docs: { POST: docs.register },
     POST: async (c) => {

@@ -1,14 +1,14 @@
 /** The machines that could take jobs now, and what is free on them (spec.md 1.10). */
-import type { MiddlewareHandler } from 'hono';
 import type { Database } from '../../db/connection.ts';
 import { readyMachines } from '../../db/machines.ts';
 import type { Capacity } from '../../domain/placement.ts';
 import { resourcesOperation } from '../openapi/others.ts';
-import { resource, type App, type Env } from '../resource.ts';
+import { resource, type App, type Guards } from '../resource.ts';
 
-export function resourceRoutes(app: App, guards: MiddlewareHandler<Env>[], { db }: { db: Database }): void {
+export function resourceRoutes(app: App, guards: Guards, { db }: { db: Database }): void {
   resource(app, '/resources', guards, {
     docs: { GET: resourcesOperation },
+    jobToken: { GET: 'reads' },
     GET: async (c) => {
       const machines = await readyMachines(db);
       const existing = machines.map(({ site, region, capacity, free, network, confinement }) => ({

@@ -1,5 +1,4 @@
 /** Numbers that a job tells of itself while it runs, for its owner to look at (spec.md 1.8). */
-import type { MiddlewareHandler } from 'hono';
 import type { Database } from '../../db/connection.ts';
 import { addPoint, listSeries, type Point, type Series } from '../../db/job-points.ts';
 import { readJson } from '../body.ts';
@@ -8,7 +7,7 @@ import { mostValuesPerJob } from '../limits.ts';
 import { isObject } from '../masking.ts';
 import { wholeQuery } from '../numbers.ts';
 import { timeSeriesOperations as docs } from '../openapi/others.ts';
-import { resource, type App, type Env } from '../resource.ts';
+import { resource, type App, type Guards } from '../resource.ts';
 import { jobOf } from './jobs.ts';
 
 const mostMembers = 100;
@@ -18,9 +17,10 @@ const largestNumber = 1e300;
 /** A century, in minutes. */
 const longestAge = 52_594_920;
 
-export function timeSeriesRoutes(app: App, guards: MiddlewareHandler<Env>[], { db }: { db: Database }): void {
+export function timeSeriesRoutes(app: App, guards: Guards, { db }: { db: Database }): void {
   resource(app, '/ts', guards, {
     docs: { POST: docs.add },
+    jobToken: { GET: 'reads', POST: 'changes' },
     POST: async (c) => {
       const { job } = c.get('identity');
       if (!job) throw badRequest('A JWT token is required: that of a job, which it finds as PROMINENCE_TOKEN');
@@ -32,6 +32,7 @@ export function timeSeriesRoutes(app: App, guards: MiddlewareHandler<Env>[], { d
 
   resource(app, '/ts/:id{[0-9]+}', guards, {
     docs: { GET: docs.list },
+    jobToken: { GET: 'reads' },
     GET: async (c) => {
       const { id } = await jobOf(db, c);
       const start = c.req.query('start') === undefined ? {} : { startAge: wholeQuery(c, 'start', 0, longestAge) };

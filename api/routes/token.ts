@@ -2,12 +2,11 @@
  * A token of ours for who has one of an identity provider (spec.md 1.10): for clients that can't renew the other. It
  * speaks for the same user, and can't be used to get another. One that is got with a token of ours ends when that does.
  */
-import type { MiddlewareHandler } from 'hono';
 import type { Config } from '../../config/config.ts';
 import { issueToken } from '../auth/tokens.ts';
 import { forbidden } from '../errors.ts';
 import { tokenOperation } from '../openapi/others.ts';
-import { resource, type App, type Env } from '../resource.ts';
+import { resource, type App, type Guards } from '../resource.ts';
 
 const longestSeconds = 24 * 3600;
 
@@ -15,7 +14,7 @@ interface Dependencies {
   config: Pick<Config, 'auth'>;
 }
 
-export function tokenRoutes(app: App, guards: MiddlewareHandler<Env>[], { config }: Dependencies): void {
+export function tokenRoutes(app: App, guards: Guards, { config }: Dependencies): void {
   resource(app, '/token', guards, {
     docs: { POST: tokenOperation },
     POST: async (c) => {

@@ -1,5 +1,5 @@
 /** Workflows: submit, list, describe, delete, rerun, remove, clone, graph (spec.md 1.5). */
-import type { Context, MiddlewareHandler } from 'hono';
+import type { Context } from 'hono';
 import type { Database } from '../../db/connection.ts';
 import type { ListFilter } from '../../db/list-pages.ts';
 import {
@@ -24,13 +24,13 @@ import { idList } from '../numbers.ts';
 import { workflowOperations as docs } from '../openapi/jobs.ts';
 import { entriesOf, type Listing } from '../pages.ts';
 import { planView } from '../plan-view.ts';
-import { resource, type App, type Env } from '../resource.ts';
+import { resource, type App, type Env, type Guards } from '../resource.ts';
 import { readSelection } from '../selection.ts';
 import { exactAnswer, jsonArray } from '../streaming.ts';
 import { graphView, workflowDetailView, workflowListView } from '../workflow-view.ts';
 import { idOf, isDryRun } from './jobs.ts';
 
-export function workflowRoutes(app: App, guards: MiddlewareHandler<Env>[], deps: SubmitDependencies): void {
+export function workflowRoutes(app: App, guards: Guards, deps: SubmitDependencies): void {
   const { db, wakeOutbox } = deps;
   const unfinished = (filter: ListFilter, after: number) => unfinishedWorkflows(db, filter, after);
   const plain: Listing<ListFilter, ListedWorkflow> = {
@@ -53,6 +53,7 @@ export function workflowRoutes(app: App, guards: MiddlewareHandler<Env>[], deps:
 
   resource(app, '/workflows', guards, {
     docs: { GET: docs.list, POST: docs.submit, DELETE: docs.deleteSeveral },
+    jobToken: { GET: 'reads', POST: 'submits', DELETE: 'changes' },
     GET: (c) => {
       const { listed, isDetailed } = readWorkflowQuery(c, c.get('identity').owner);
       return jsonArray(c, isDetailed ? entriesOf(listed, detailed) : entriesOf(listed, plain));
@@ -75,6 +76,7 @@ export function workflowRoutes(app: App, guards: MiddlewareHandler<Env>[], deps:
 
   resource(app, '/workflows/:id{[0-9]+}', guards, {
     docs: { GET: docs.describe, PUT: docs.rerun, DELETE: docs.delete },
+    jobToken: { GET: 'reads', PUT: 'submits', DELETE: 'changes' },
     GET: async (c) => {
       const filter = { owner: c.get('identity').owner, ids: idOf(c), scope: 'any' } as const;
       const { rows } = await listDetailedWorkflows(db, filter, { direction: 'newest', limit: 1 });
@@ -103,6 +105,7 @@ export function workflowRoutes(app: App, guards: MiddlewareHandler<Env>[], deps:
 
   resource(app, '/workflows/:id{[0-9]+}/remove', guards, {
     docs: { PUT: docs.remove },
+    jobToken: { PUT: 'changes' },
     PUT: async (c) => {
       await removeWorkflow(db, c.get('identity'), idOf(c)[0]);
       return c.json({});
@@ -111,6 +114,7 @@ export function workflowRoutes(app: App, guards: MiddlewareHandler<Env>[], deps:
 
   resource(app, '/workflows/:id{[0-9]+}/clone', guards, {
     docs: { PUT: docs.clone },
+    jobToken: { PUT: 'submits' },
     PUT: async (c) => {
       const workflow = await workflowOf(db, c);
       return c.json({ id: await clone(deps, c.get('identity'), workflow) }, 201);
@@ -119,6 +123,7 @@ export function workflowRoutes(app: App, guards: MiddlewareHandler<Env>[], deps:
 
   resource(app, '/workflows/:id{[0-9]+}/graph', guards, {
     docs: { GET: docs.graph },
+    jobToken: { GET: 'reads' },
     GET: async (c) => {
       const { id, name, status } = await workflowOf(db, c);
       return c.json({ id, name, status, ...graphView(await listSteps(db, id)) });

@@ -161,6 +161,66 @@ describe('the token of a job', () => {
     expect(await inside.put(`/workflows/${workflow}/remove`)).toMatchObject(notItsOwn);
   });
 
+  test('opens what is listed here, and nothing else', async () => {
+    type Operations = Record<string, Record<string, { 'x-job-token'?: string; security?: unknown[] }>>;
+    const { paths } = (await (await api.app.request('/openapi.json')).json()) as { paths: Operations };
+    const token = await sign({ username: owner, groups: [], job: jobId, attempt: 1 }, 60);
+    const opened: string[] = [];
+    for (const [path, operations] of Object.entries(paths)) {
+      for (const [method, { 'x-job-token': use, security }] of Object.entries(operations)) {
+        if (use) opened.push(`${method.toUpperCase()} ${path.replace('/v1', '')} ${use}`);
+        else if (path.startsWith('/v1/') && !security) {
+          const url = path.replace('{id}', String(jobId)).replace('{kind}', 'owners').replaceAll(/{\w+}/g, 'x');
+          const headers = { Authorization: `Bearer ${token}` };
+          const answer = await api.app.request(url, { method: method.toUpperCase(), headers });
+          expect([method, path, answer.status, await answer.json()]).toEqual([method, path, 403, closed.json]);
+        }
+      }
+    }
+    expect(opened.sort()).toEqual(
+      [
+        'DELETE /jobs changes',
+        'DELETE /jobs/{id} changes',
+        'DELETE /kv/{key} changes',
+        'DELETE /workflows changes',
+        'DELETE /workflows/{id} changes',
+        'GET /accounting reads',
+        'GET /data reads',
+        'GET /data/{path} reads',
+        'GET /jobs reads',
+        'GET /jobs/{id} reads',
+        'GET /jobs/{id}/snapshot reads',
+        'GET /jobs/{id}/stderr reads',
+        'GET /jobs/{id}/stdout reads',
+        'GET /kv reads',
+        'GET /kv/{key} reads',
+        'GET /quotas reads',
+        'GET /resources reads',
+        'GET /ts reads',
+        'GET /ts/{id} reads',
+        'GET /workflows reads',
+        'GET /workflows/{id} reads',
+        'GET /workflows/{id}/graph reads',
+        'GET /workflows/{id}/{job}/stderr reads',
+        'GET /workflows/{id}/{job}/stdout reads',
+        'POST /data changes',
+        'POST /data/output changes',
+        'POST /data/upload changes',
+        'POST /jobs submits',
+        'POST /jobs/{id}/exec changes',
+        'POST /kv/{key} changes',
+        'POST /ts changes',
+        'POST /workflows submits',
+        'PUT /jobs/{id}/clone submits',
+        'PUT /jobs/{id}/remove changes',
+        'PUT /jobs/{id}/snapshot changes',
+        'PUT /workflows/{id} submits',
+        'PUT /workflows/{id}/clone submits',
+        'PUT /workflows/{id}/remove changes',
+      ].sort(),
+    );
+  });
+
   test('gets no token and removes no uploads', async () => {
     expect(await inside.post('/token')).toMatchObject(closed);
     expect(await inside.delete('/data/a')).toMatchObject(closed);

@@ -359,6 +359,15 @@ describe('the Temporal door', () => {
         cause: { message: 'a job must contain resources' },
       });
 
+      // Judged as by the other doors: what it names must be there.
+      const lacking = shellJob('', { tasks: [shellTask('true', { image: 'nothing.tar' })] });
+      const imageless = await client.workflow.start('jobWorkflow', {
+        workflowId: 'no-image',
+        taskQueue: taskQueues.workflows,
+        args: [{ description: lacking, owner: 'ann' }],
+      });
+      await expect(imageless.result()).rejects.toMatchObject({ cause: { message: 'Image nothing.tar does not exist' } });
+
       // Names that jobs of the service have or will have.
       const takes = { taskQueue: taskQueues.workflows, args: [input] };
       const taken = await client.workflow.start('jobWorkflow', { workflowId: 'job-1000000', ...takes });
