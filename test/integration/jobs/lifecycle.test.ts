@@ -366,7 +366,9 @@ describe('the Temporal door', () => {
         taskQueue: taskQueues.workflows,
         args: [{ description: lacking, owner: 'ann' }],
       });
-      await expect(imageless.result()).rejects.toMatchObject({ cause: { message: 'Image nothing.tar does not exist' } });
+      await expect(imageless.result()).rejects.toMatchObject({
+        cause: { message: 'Image nothing.tar does not exist' },
+      });
 
       // Names that jobs of the service have or will have.
       const takes = { taskQueue: taskQueues.workflows, args: [input] };
