@@ -59,7 +59,11 @@ export function documentedPath(path: string): string {
   return path.replace(/:(\w+)(?:\{[^}]*\})?/g, '{$1}');
 }
 
-function operationObject(path: string, { method, path: pattern, isGuarded, jobToken }: RegisteredRoute, operation: Operation) {
+function operationObject(
+  path: string,
+  { method, path: pattern, isGuarded, jobToken }: RegisteredRoute,
+  operation: Operation,
+) {
   const { summary, description, query = {}, headers = {}, body, answers, isOpen } = operation;
   const inPath = pathParameters(pattern);
   const statuses = new Set([

@@ -20,7 +20,7 @@ const longestAge = 52_594_920;
 export function timeSeriesRoutes(app: App, guards: Guards, { db }: { db: Database }): void {
   resource(app, '/ts', guards, {
     docs: { POST: docs.add },
-    jobToken: { GET: 'reads', POST: 'changes' },
+    jobToken: { POST: 'changes' },
     POST: async (c) => {
       const { job } = c.get('identity');
       if (!job) throw badRequest('A JWT token is required: that of a job, which it finds as PROMINENCE_TOKEN');

@@ -196,7 +196,6 @@ describe('the token of a job', () => {
         'GET /kv/{key} reads',
         'GET /quotas reads',
         'GET /resources reads',
-        'GET /ts reads',
         'GET /ts/{id} reads',
         'GET /workflows reads',
         'GET /workflows/{id} reads',
