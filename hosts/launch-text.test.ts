@@ -114,7 +114,7 @@ it('binds a folder of the storage that is mounted, as the user who mounted it', 
   const binds = [{ from: 'mount' as const, source: "my 'space", target: '/data' }];
   const stub = 'held() { inside="/mounted/$1/$2"; }';
   expect(evaluate(`${stub}\n${launchText({ ...launch, binds }, 'apptainer')}`)).toContain(
-    `<--mount><type=bind,"src=/mounted/storage/my 'space","dst=/data"><--userns>`,
+    `<--mount><type=bind,"src=/mounted/mount/my 'space","dst=/data"><--userns>`,
   );
   const gone = 'held() { return 1; }';
   expect(() => evaluate(`${gone}\n${launchText({ ...launch, binds }, 'apptainer')}`)).toThrow(

@@ -15,7 +15,7 @@ shift
 while [ "$1" != -- ]; do
   target=$work/$run/binds/$4
   case $1 in
-    storage) is_mounted "$run" && enter "$work/$run/mounts/0" "$2" ;;
+    mount) is_mounted "$run" && enter "$work/$run/mounts/0" "$2" ;;
     *) enter "$work/$run/home" "$2" make ;;
   esac && {
     # Some programs look a path up before they mount it: then the kernel is told another one than was meant.
