@@ -1,6 +1,7 @@
 /** The `prominence` command: one file per subcommand, an error is one line and exit code 1. */
 import { Command, CommanderError } from 'commander';
 import { addBarCommand } from './bar.ts';
+import { addResendCommand } from './resend.ts';
 import { addTokenCommand } from './token.ts';
 
 const program = new Command('prominence')
@@ -10,6 +11,7 @@ const program = new Command('prominence')
 
 addTokenCommand(program);
 addBarCommand(program);
+addResendCommand(program);
 
 try {
   await program.parseAsync();

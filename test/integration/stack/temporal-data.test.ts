@@ -4,6 +4,8 @@ import { cpus, tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { runOrThrow } from '../../../scripts/command.ts';
+import { thisMachine } from '../../../scripts/machine.ts';
 import { startStack, type Stack } from '../../../scripts/stack/stack.ts';
 import { buildBusybox } from '../../ground/images.ts';
 import { Rest } from '../../ground/rest.ts';
@@ -79,6 +81,31 @@ it('has forgotten the last moments before a power cut, and all goes on', async (
   for (const id of [sweep, later]) {
     await expect.poll(() => statusOf(id), { timeout: 120_000, interval: 300 }).toBe('completed');
   }
+});
+
+it('has lost all, and an operator sends it what is open', async () => {
+  const whole = { nodes: 1, cpus: cpus().length, memory: 1, disk: 1 };
+  const running = await rest.submit(shellJob('sleep 8; echo went on', { resources: whole }));
+  await rest.until(running, ({ status }) => status === 'running');
+  const waiting = await rest.submit(shellJob('echo had its turn', { resources: whole }));
+  const later = await submitted(workflow('after all'));
+  await rest.until(waiting, ({ statusReason }) => statusReason !== undefined);
+  await stack.stop();
+  rmSync(join(home, 'temporal'), { recursive: true });
+  await up();
+  const command = join(thisMachine().repository, 'bin/prominence.mjs');
+  const { stdout } = await runOrThrow(process.execPath, [command, 'resend'], {
+    env: { ...process.env, PROMINENCE_HOME: home },
+  });
+  expect(stdout).toMatch(/^messages that are being sent again: \d+\n$/);
+  for (const [id, output] of [
+    [running, 'went on\n'],
+    [waiting, 'had its turn\n'],
+  ] as const) {
+    expect(await rest.ended(id, 120)).toMatchObject({ status: 'completed' });
+    expect(await rest.output(id)).toBe(output);
+  }
+  await expect.poll(() => statusOf(later), { timeout: 120_000, interval: 300 }).toBe('completed');
 });
 
 const workflow = (name: string) => ({
