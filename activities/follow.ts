@@ -1,4 +1,10 @@
-/** One connection's worth of following a machine. Any call may throw HostError: then the caller connects anew. */
+/**
+ * One connection's worth of following a machine. Any call may throw HostError: then the caller connects anew.
+ *
+ * The end of a task reaches us in two ways: its supervisor wakes the watch by a signal, within milliseconds, and all run
+ * directories are looked at every few seconds anyway. Neither is relied on alone. What is on the machine and has no
+ * placement is removed: so nothing has to be cleaned up by the job itself, and what a crash left goes the same way.
+ */
 import type { Database } from '../db/connection.ts';
 import { recordTruncation } from '../db/execution.ts';
 import { appendLogs, storedLength } from '../db/logs.ts';

@@ -1,6 +1,10 @@
 /**
  * What execution writes about a job. Each write is guarded: only the current attempt changes a job, and a terminal
  * state is never left.
+ *
+ * Rows are locked in one order everywhere: jobs, the placement lock or the queue, machines, steps, their workflow. The
+ * scheduler begins with the lock, so it takes only jobs that nobody else has locked. Where two transactions still cross,
+ * PostgreSQL ends one of them, and it is tried again.
  */
 import { and, eq, inArray, isNull, like, sql, type SQL } from 'drizzle-orm';
 import type { JobDescription } from '../domain/description.ts';

@@ -1,6 +1,7 @@
 /**
  * How many of each thing a description may have. Upstream knew no such limits. These are far above what anybody was seen
  * to need; they bound what one request makes us look at, and what is kept once more for each instance of a factory.
+ * A workflow defines at most 2,000 jobs by name, as each is some events in the one history of its execution.
  */
 export interface Limit {
   most: number;

@@ -1,6 +1,6 @@
 /**
  * A user's own storage, as a job uses it (spec.md 2.5, 5.9). The names of credentials are the wire's: by them they are
- * known as secrets.
+ * known as secrets. A default storage is used through its mount, whatever its kind.
  */
 import type { Storage } from './description.ts';
 

@@ -1,6 +1,7 @@
 /**
  * The shell text that turns a task into a container, read by `scripts/supervise.sh` from its stdin. It carries the
- * environment, which holds secrets: it is never a file and never an argument.
+ * environment, which holds secrets: it is never a file and never an argument. Variables of the task are exported last, when
+ * only the runtime is left to be started: no program of ours has them, and none fails for their number.
  */
 import type { RuntimeProgram } from '../domain/machine.ts';
 import type { Bind, ContainerLaunch } from './machine.ts';

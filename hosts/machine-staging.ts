@@ -1,4 +1,8 @@
-/** Files in and out of a run's scratch folder: the Node side of `stage-in.sh`, `unpack-stream.sh` and `stage-out.sh`. */
+/**
+ * Files in and out of a run's scratch folder: the Node side of `stage-in.sh`, `unpack-stream.sh` and `stage-out.sh`. A stream that
+ * was cut must not pass for a whole one: inputs end with a member of their own, other streams with a boundary, for a caller
+ * may die in the middle, and tar and cat would not tell.
+ */
 import { randomBytes } from 'node:crypto';
 import { posix } from 'node:path';
 import { Readable } from 'node:stream';

@@ -1,7 +1,9 @@
 /**
  * What Temporal keeps of arguments, results, heartbeats, signals, summaries and failures, encrypted. Whoever reaches the
  * server can write there, so what did not come encrypted under our keys is refused; and what was encrypted for one
- * workflow is refused in another, for whoever reads histories could copy it.
+ * workflow is refused in another, for whoever reads histories could copy it. Within one workflow a payload can still be
+ * repeated, and cancelling or terminating needs none: the server has to guard against these. Costs some 50 us and 80 bytes
+ * for each of a job's few payloads.
  */
 import {
   defaultPayloadConverter,

@@ -2,6 +2,13 @@
 # containers themselves, under names that tell whose they are: another work directory may use the same daemon. What has
 # been started is told by a file containers/PID.TICKS of the process that waits for it, as the containers are no
 # children of ours. Sourced by the other scripts.
+#
+# Images are made by our own reader (oci.py) and loaded under a name with the work directory's mark and the image's id. engine.py
+# waits for a container, keeps its record from before it is made until it is removed, and is what is told to kill it;
+# whoever finds a record without its process removes the container (sweep.sh). podman's store is in the work directory, and
+# the account keeps its uid there (`keep-id`); where docker's daemon is rootless, the account is root in the container. The
+# root of a container is read-only for what jobs call singularity, and thrown away after each task for udocker. Exit codes are the
+# engine's own: 125 is its failure, 1 (catatonit) or 127 (tini) a program that is not in the image.
 
 # find_engine NAME: sets `program`, `python`, `own` (this work directory's mark) and `own_images` (what its images are called), and
 # makes the engine ready to be called. Fails where there is no such program, or no Python 3.

@@ -5,6 +5,10 @@
 # until that ended. Runs in a session of its own in the work directory: it must outlive whoever asked for it. stdin:
 # for webdav the address, the user, the password, and the address and both of the others as lines of curl configuration;
 # for onedata the token. None of that becomes an argument or a file. Answers: `mounted`, `killed`, or `failed DETAIL`.
+#
+# rclone mounts WebDAV without root, which davfs2 can't. Writes go to a cache below the run, and rclone alone would forget them
+# at an unmount: unmount.sh waits for them. The server is asked by curl first, which tells a wrong password from a missing
+# folder; a mount that can't get in would start, and then fail every access.
 set -u
 umask 022
 # Who asked may be gone when there is an answer.

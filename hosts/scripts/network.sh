@@ -1,7 +1,9 @@
 # Networks of runs. A run has a network namespace of its own, which all that runs for it shares: tasks, sidecars, commands
 # beside them. Its way out is a gateway: a namespace per machine, which one `pasta` connects with the world and whose packet
 # filter (gateway.sh) lets nobody reach the machine's own addresses, its loopback, or link-local ones. An ordinary account can
-# have all of it. Sourced, after processes.sh, by the scripts that start something.
+# have all of it. One gateway for a machine, and a veth pair for each run: a `pasta` for each run would cost 40 ms of CPU and
+# 30 MB. Who enters is put into a user namespace below the gateway's, without rights over it. podman is given the namespace
+# by its path; docker's daemon can't be given one. Sourced, after processes.sh, by the scripts that start something.
 
 # The programs of system administrators are not on everybody's path.
 PATH=$PATH:/usr/sbin:/sbin

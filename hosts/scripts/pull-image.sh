@@ -3,7 +3,8 @@
 # Has an image in the cache of this machine as images/SHA256-OF-THE-FILE.FORM. FORM is sif, or udocker: a tar of a
 # container that udocker can run. With podman and docker the engine has the image, and the file, named by the image's own
 # digest, has its size only: where there is such a file, in the cache or in a run, the image is kept. KIND is registry,
-# archive or sif; what is not known is a single dash. CONTENT names what the registry was asked about just now: it is a hash
+# archive or sif; what is not known is a single dash. A run gets a hard link to the file, so that removing an image from the
+# cache never takes it from a running job. CONTENT names what the registry was asked about just now: it is a hash
 # of the registry, the repository and the digest, so that what one registry gave is given only to whom the same one knows.
 # No image takes more than MOST_BYTES. An archive or a sif with a REFERENCE is a file of this machine, in one
 # of the FOLDERs, or with `mount RUN` for them a file of the storage that is mounted for a run. stdin: a user name and a

@@ -7,6 +7,10 @@
 # the name of a file in scratch that the task's output is appended to. PROCESSES is how many of them, with their threads,
 # and MEMORY_KB how much, all that runs for the run may have at one time; 0 for what is usual here.
 # Answers: `started EPOCH`, `imageMissing`, `killed`, or `failed WHY`.
+#
+# A task writes into pipes, which `cat` empties into files of the run: a program that opens /dev/stdout anew would empty a file
+# by that. Where the disk is full, output is dropped and the task goes on. The end waits for the last of the output, and ten
+# seconds at most for a process that keeps a pipe open. Output is cut where it is written, by the position of the files.
 set -u
 umask 022
 . "${0%/*}/processes.sh"

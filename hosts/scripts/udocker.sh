@@ -1,5 +1,7 @@
 # udocker, where a machine has it. Its engine is kept in the work directory, apart from what the account may have of its
-# own. Sourced by the other scripts.
+# own. Sourced by the other scripts. Images are made by our own reader of registries and archives (oci.py): udocker's would put a
+# password on a command line, and unpacks a layer through the links of earlier ones. It makes no namespaces; namespaces.py
+# does where the machine lets an ordinary user have them. Elsewhere a job can see and end others of the account.
 
 # find_udocker: sets `udocker` to the program and `python` to what runs it (words). Fails without a Python 3 one.
 find_udocker() {

@@ -1,6 +1,10 @@
 # What a run takes of its machine, whatever runs for it: its tasks, what runs beside them, and commands of users. Sourced,
 # after processes.sh, by the scripts that hold a run to its limits, which set `run`, `memory` (KiB) and `most_processes`.
 # Called every second for every task, so nothing here forks while memory is far from its limit.
+#
+# There may be no cgroup that counts, so this does. Files that are kept in memory count too: file systems of the run's
+# containers, files without a name, shared memory of System V. They are looked at only when all that the machine has of
+# these, which one file tells, could be too much together with the run's processes.
 
 # limit_processes NUMBER: sets `most_processes` to that, or where it is 0 to what the machine is for (probe.sh).
 limit_processes() {

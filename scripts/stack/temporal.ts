@@ -1,4 +1,8 @@
-/** The Temporal dev server of the stack, with the settings that make it fast, and its search attributes. */
+/**
+ * The Temporal dev server of the stack, with the settings that make it fast, and its search attributes. Its commits reach
+ * the disk late (`sqlitePragmas`): a killed server loses nothing, a power cut loses the last moments. Therefore the first start
+ * after the machine itself was started sends again what is open (`power-cut.ts`).
+ */
 import { Connection } from '@temporalio/client';
 import { taskQueues } from '../../domain/queues.ts';
 import { searchAttributes } from '../../temporal/search-attributes.ts';
