@@ -72,14 +72,16 @@ export function createApi(given: ApiDependencies): Hono<Env> {
   app.notFound((c) => c.json({ error: `There is nothing at ${c.req.path}` }, 404));
 
   const scope = jobScope(deps.db, delegationSecondsOf(deps.config.auth));
-  const guardsFor =
-    (readToken: TokenReader): Guards =>
-    (use) => [
+  const guardsFor = (readToken: TokenReader): Guards => {
+    // One for all routes: it remembers what providers said.
+    const authenticated = authentication(deps.config.auth, readToken, bars);
+    return (use) => [
       timeLimit(deps.answerWithinMs ?? 120_000),
-      authentication(deps.config.auth, readToken, bars),
+      authenticated,
       scope(use),
       limitBody(deps.config.api.maxBodyBytes),
     ];
+  };
   const guards = guardsFor(headerToken);
   const routes: App = new Hono<Env>();
   healthRoutes(routes, deps);
@@ -104,7 +106,8 @@ export function createApi(given: ApiDependencies): Hono<Env> {
   if (login) loginRoutes(app, () => [timeLimit(30_000), limitBody(65_536)], login);
   const { uiOrigin } = deps.config.temporal;
   if (uiOrigin !== undefined) app.use('/codec/*', forPagesOf(uiOrigin));
-  codecRoutes(app, () => [...guardsFor(codecToken)(), operators], deps.codec);
+  const codecGuards = guardsFor(codecToken);
+  codecRoutes(app, () => [...codecGuards(), operators], deps.codec);
   // The token itself is in the body, so that is bounded first.
   const sessionGuards = () => [
     timeLimit(30_000),
