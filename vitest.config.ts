@@ -29,7 +29,7 @@ export default defineConfig({
           testTimeout: 30_000,
           include: [
             'test/replay/*.test.ts',
-            '{domain,descriptions,config,api,db,hosts,notifications,outbound,secrets,storage,temporal,scheduler,workflows,activities,cli,scripts}/**/*.test.ts',
+            '{domain,descriptions,config,api,db,hosts,notifications,outbound,secrets,service,storage,temporal,scheduler,workflows,activities,cli,scripts}/**/*.test.ts',
           ],
         },
       },
