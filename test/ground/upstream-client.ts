@@ -4,7 +4,7 @@
  */
 import { spawn } from 'node:child_process';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { testComponents } from '../../scripts/components/test-components.ts';
 import { thisMachine } from '../../scripts/machine.ts';
 
@@ -71,6 +71,11 @@ export class UpstreamClient {
     return this.spawn('python3', ['-'], script).ended;
   }
 
+  /** Lines as a user types them, with the client among the programs; the first that fails ends them. */
+  shell(lines: string): Promise<ClientResult> {
+    return this.spawn('/bin/bash', ['-euo', 'pipefail', '-c', lines], '').ended;
+  }
+
   /** A file in the working directory; folders on its way are made. */
   write(name: string, content: string | Uint8Array): void {
     const file = join(this.workingDirectory, name);
@@ -84,10 +89,10 @@ export class UpstreamClient {
 
   private spawn(program: string, words: string[], input: string): ClientProcess {
     const { url, token, oidcUrl } = this.settings;
-    const child = spawn(join(this.programs, program), words, {
+    const child = spawn(resolve(this.programs, program), words, {
       cwd: this.workingDirectory,
       env: {
-        PATH: '/usr/bin:/bin',
+        PATH: `${this.programs}:/usr/bin:/bin`,
         HOME: this.home,
         LANG: 'C.UTF-8',
         // A tail is read while it goes on.
