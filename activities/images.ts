@@ -1,4 +1,4 @@
-/** Where a task's image comes from (spec.md 5.4) and the name of its entry in a machine's cache. */
+/** Where a task's image comes from (docs/wire.md 7.3) and the name of its entry in a machine's cache. */
 import { createHash } from 'node:crypto';
 import type { Storage, Task } from '../domain/description.ts';
 import type { RunRef } from '../domain/runs.ts';

@@ -1,6 +1,6 @@
 /**
  * Every answer that is not a success has a JSON body with one sentence in `error`: clients print it, and some die on
- * anything else. The status follows spec.md 1.3; a missing thing is 400, never 404.
+ * anything else. The status follows docs/wire.md 1.5; a missing thing is 400, never 404.
  */
 import type { Context } from 'hono';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';

@@ -1,4 +1,4 @@
-/** A job as clients see it (spec.md 3.4, 3.5). */
+/** A job as clients see it (docs/wire.md 6). */
 import type { DetailedJob, JobAttempt, JobOutput, ListedJob } from '../db/job-listing.ts';
 import { warningsOfJob } from '../descriptions/templates.ts';
 import { substitute } from '../domain/instance.ts';

@@ -1,4 +1,4 @@
-/** What a list request asks for (spec.md 1.4, 3.7, 10). */
+/** What a list request asks for (docs/wire.md 2.2). */
 import type { Context } from 'hono';
 import type { JobFilter } from '../db/job-listing.ts';
 import type { ListFilter, ListPage } from '../db/list-pages.ts';

@@ -1,6 +1,6 @@
 /**
  * Which output a path under a workflow means. Names of jobs may contain slashes, encoded or not, and the command line
- * client of old swaps its arguments for stderr: `/workflows/9/0/3/stderr?node=job` (spec.md 1.5, 4.4).
+ * client of old swaps its arguments for stderr: `/workflows/9/0/3/stderr?node=job` (docs/wire.md 2.3).
  */
 
 export interface OutputAddress {

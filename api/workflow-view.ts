@@ -1,4 +1,4 @@
-/** A workflow as clients see it (spec.md 3.6), and its graph. */
+/** A workflow as clients see it (docs/wire.md 6), and its graph. */
 import { warningsOfWorkflow } from '../descriptions/templates.ts';
 import type { DetailedWorkflow, ListedWorkflow, WorkflowStep } from '../db/workflow-listing.ts';
 import { isTerminal } from '../domain/status.ts';

@@ -155,7 +155,7 @@ const issuer = v.strictObject({
   requiredEntitlements: v.optional(v.record(v.string(), v.array(text))),
 });
 
-/** Where users of the command line client log in: `/register`, `/devicecode` and `/token` lead there (spec.md 1.13). */
+/** Where users of the command line client log in, by `/register`, `/devicecode` and `/token` (docs/wire.md 1.3). */
 const login = v.strictObject({
   /** One of auth.issuers. */
   issuer: httpUrl,

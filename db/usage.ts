@@ -1,4 +1,4 @@
-/** What jobs used, from their own records (spec.md 1.9). A job counts by the day it was submitted, once it ran a task. */
+/** What jobs used, from their own records (docs/wire.md 2.7). A job counts by its day of submit, once a task ran. */
 import type { Database, Sql, SqlTransaction } from './connection.ts';
 import type { Fragment } from './list-pages.ts';
 

@@ -1,4 +1,4 @@
-/** Which job waits for which, by exact names (spec.md 2.7). The graph is judged in one pass over its edges. */
+/** Which job waits for which, by exact names (docs/wire.md 4.1). The graph is judged in one pass over its edges. */
 import type { Dependency } from '../domain/workflow-description.ts';
 import { shortened } from './issues.ts';
 import type { ObjectReader } from './reader.ts';

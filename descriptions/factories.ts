@@ -1,6 +1,6 @@
 /**
- * Sweeps: how many instances of which jobs, with which parameters (spec.md 2.7, 10). Nothing is expanded here; whether
- * they make too many jobs is judged of the whole workflow (`tooLarge`).
+ * Sweeps: how many instances of which jobs, with which parameters (docs/wire.md 4.2, 4.3). Nothing is expanded here;
+ * whether they make too many jobs is judged of the whole workflow (`tooLarge`).
  */
 import { digitsOf, isInteger } from '../domain/exact-json.ts';
 import { isParameterName } from '../domain/instance.ts';

@@ -1,4 +1,4 @@
-/** What is brought to a job and taken from it: artifacts, input files, outputs (spec.md 2.1, 2.4). */
+/** What is brought to a job and taken from it: artifacts, input files, outputs (docs/wire.md 3.5). */
 import type { Artifact, InputFile, JobDescription } from '../domain/description.ts';
 import { scratchOutputs } from '../domain/environment.ts';
 import { meetingFiles } from '../domain/staged-names.ts';

@@ -1,7 +1,7 @@
 /**
  * Problems of a description, in the order in which upstream would have met them: clients see the first one only, so
- * its words are part of the wire contract (spec.md 2). What upstream let pass and we refuse comes after all of those.
- * The answer must stay small whatever the document is: one long name can be in many problems.
+ * its words are part of the wire contract (docs/wire.md 3.1). What upstream let pass and we refuse comes after all of
+ * those. The answer must stay small whatever the document is: one long name can be in many problems.
  */
 export interface Issue {
   /** Where in the document: `tasks[0].image`; '' for the document itself. */

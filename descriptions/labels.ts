@@ -1,4 +1,4 @@
-/** Labels of a job or workflow (spec.md 2.1, row 3). */
+/** Labels of a job or workflow (docs/wire.md 3.2). */
 import { limits } from './limits.ts';
 import type { ObjectReader } from './reader.ts';
 import { lengthOf, longestName } from './values.ts';

@@ -1,6 +1,6 @@
 /**
- * Input that older servers or the documentation knew, put into today's words before anything is judged (spec.md 10).
- * What is not recognised stays as it is, for the rules to refuse. Documents are copied where they change.
+ * Input that older servers or the documentation knew (docs/wire.md 3.8), put into today's words before anything is
+ * judged. What is not recognised stays as it is, for the rules to refuse. Documents are copied where they change.
  */
 import { isObject, type JsonObject } from './reader.ts';
 
@@ -92,7 +92,7 @@ function withArguments(cmd: unknown, args: unknown): JsonObject {
   return typeof args === 'string' && typeof cmd === 'string' ? { cmd: `${cmd} ${args}` } : { args };
 }
 
-/** As the client chooses (spec.md 4.5): Singularity could not run an image file of Docker. */
+/** As the client chooses (docs/wire.md 3.4): Singularity could not run an image file of Docker. */
 function usualRuntime(image: unknown): string {
   return typeof image === 'string' && /\.(tar|tgz)/.test(image) ? 'udocker' : 'singularity';
 }

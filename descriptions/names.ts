@@ -1,4 +1,4 @@
-/** Names of jobs and workflows (spec.md 2.1 row 2, 2.7). */
+/** Names of jobs and workflows (docs/wire.md 3.2, 4.1). */
 import type { ObjectReader } from './reader.ts';
 import { lengthOf, longestName, text } from './values.ts';
 

@@ -110,7 +110,7 @@ describe('whether a server can notify', () => {
     expect(told({ jobs: [job([])], notifications: [{ event: 'workflowFinished', type: 'email' }] })).toMatch(
       /^there is no address .*\(claim email\)$/,
     );
-    // As some tools send them; spec.md 2.7.
+    // As some tools send them; docs/wire.md 4.2.
     const factories = [{ type: 'repeat', name: 'f', jobs: ['a'], number: 2, notifications: [email] }];
     expect(told({ jobs: [job([])], factories })).toBeUndefined();
   });

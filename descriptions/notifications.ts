@@ -1,5 +1,5 @@
 /**
- * Whom to tell when a job or workflow is over (spec.md 2.1, row 12). Webhooks are ours; an entry that does not say is an
+ * Whom to tell when a job or workflow is over (docs/wire.md 3.2). Webhooks are ours; an entry that does not say is an
  * e-mail about the one event there is.
  */
 import * as v from 'valibot';

@@ -1,6 +1,6 @@
 /**
- * Which images and artifacts are names of uploaded objects, and whose they are (spec.md 2.4). A name without `/` is in
- * the user's own area; with one, its first part is a group, and only members may read it.
+ * Which images and artifacts are names of uploaded objects, and whose they are (docs/wire.md 2.5, 3.5). A name without
+ * `/` is in the user's own area; with one, its first part is a group, and only members may read it.
  */
 import { withoutSlashes } from '../domain/slashes.ts';
 

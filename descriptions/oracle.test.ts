@@ -1,6 +1,6 @@
 /**
- * Every row of spec.md 2.9: what upstream's newest server (FL) said to a document, and what we say where that differs
- * on purpose (`ours`, with the decision). Probe documents are our own; the table gives names and answers only.
+ * Rules of docs/wire.md 3 and 4, one document each: what upstream's newest server (FL) said to it when it was run, and
+ * what we say where that differs on purpose (`ours`, with the reason).
  */
 import { describe, expect, test } from 'vitest';
 import { parseJobDescription } from './job.ts';
@@ -30,10 +30,10 @@ const mpi = (cmd?: string) => withTask({ type: 'openmpi', ...(cmd === undefined 
 
 const legacy = (because: string): Deviation => ({
   ours: ok,
-  because: `spec 10, legacy and documented input: ${because}`,
+  because: `docs/wire.md 10, older and documented forms: ${because}`,
 });
-const fraction: Deviation = { ours: ok, because: 'spec 10: fractional memory is accepted' };
-const named = (ours: string): Deviation => ({ ours, because: 'spec 10: a sentence where upstream crashed' });
+const fraction: Deviation = { ours: ok, because: 'docs/wire.md 10: fractions in memory are used' };
+const named = (ours: string): Deviation => ({ ours, because: 'docs/wire.md 10: a sentence where upstream crashed' });
 
 const jobRows: Row[] = [
   ['minimal', job(), ok],
@@ -158,13 +158,16 @@ const jobRows: Row[] = [
     'storage b2drop',
     job({ storage: { type: 'b2drop', mountpoint: '/m', b2drop: {} } }),
     'storage type must be onedata',
-    { ours: 'B2DROP app username must be defined', because: 'spec 2.5: the types of the earlier servers are back' },
+    {
+      ours: 'B2DROP app username must be defined',
+      because: 'docs/wire.md 10: the types of the earlier servers are back',
+    },
   ],
   [
     'storage webdav',
     job({ storage: { type: 'webdav', mountpoint: '/m', webdav: {} } }),
     'storage type must be onedata',
-    { ours: 'WebDAV URL must be defined', because: 'spec 2.5: the types of the earlier servers are back' },
+    { ours: 'WebDAV URL must be defined', because: 'docs/wire.md 10: the types of the earlier servers are back' },
   ],
   [
     'storage onedata',
@@ -192,7 +195,7 @@ const jobRows: Row[] = [
     'pol mtiq -1',
     withPolicies({ maximumTimeInQueue: -1 }),
     'the maximum time in queue must be an integer',
-    { ours: ok, because: 'spec 2.6: documented, waits for ever' },
+    { ours: ok, because: 'docs/wire.md 5.3: documented, waits for ever' },
   ],
   ['pol mtiq 0', withPolicies({ maximumTimeInQueue: 0 }), ok],
   ['pol mtiq 44641', withPolicies({ maximumTimeInQueue: 44641 }), 'the maximum time in queue must be less than 44640'],
@@ -254,20 +257,23 @@ const workflowRows: Row[] = [
     'wf dep undefined parent',
     workflow({ dependencies: { z: ['a'] } }),
     ok,
-    { ours: 'parent job "z" is not actually defined', because: 'spec 8.2 #5' },
+    { ours: 'parent job "z" is not actually defined', because: 'docs/wire.md 4.1: parents must be defined' },
   ],
   [
     'wf dep cycle',
     workflow({ dependencies: { a: ['b'], b: ['a'] } }),
     ok,
-    { ours: 'dependencies must not contain a cycle: a -> b -> a', because: 'spec 8.2 #5' },
+    { ours: 'dependencies must not contain a cycle: a -> b -> a', because: 'docs/wire.md 4.1: no cycles' },
   ],
   ['f ok', sweep({ ...range, step: 1 }), ok],
   [
     'f type parametricSweep',
     withFactory({ name: 'f', type: 'parametricSweep', jobs: ['a'], parameters: [] }),
     'invalid factory type',
-    { ours: 'a factory of type parameterSweep must have parameters specified', because: 'spec 10: parametricSweep' },
+    {
+      ours: 'a factory of type parameterSweep must have parameters specified',
+      because: 'docs/wire.md 3.8: parametricSweep',
+    },
   ],
   ['f notype', withFactory({ name: 'f', jobs: ['a'] }), 'a factory type must be specified'],
   ['f noname', withFactory({ type: 'repeat', jobs: ['a'], number: 1 }), 'a factory name must be specified'],
@@ -311,7 +317,7 @@ const workflowRows: Row[] = [
     'f ps step 0',
     sweep({ ...range, step: 0 }),
     ok,
-    { ours: 'step of parameter "x" must not be 0', because: 'spec 10: sweep with number' },
+    { ours: 'step of parameter "x" must not be 0', because: 'docs/wire.md 4.2: a step is not 0' },
   ],
   [
     'f extra notifications',

@@ -1,4 +1,4 @@
-/** How a job is treated: retries, queueing, placement (spec.md 2.6). */
+/** How a job is treated: retries, queueing, placement (docs/wire.md 3.7). */
 import * as v from 'valibot';
 import type { JobPolicies, PlacementFilter } from '../domain/description.ts';
 import type { ObjectReader } from './reader.ts';

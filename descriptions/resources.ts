@@ -1,4 +1,4 @@
-/** What a job asks of each of its nodes (spec.md 2.2). */
+/** What a job asks of each of its nodes (docs/wire.md 3.3). */
 import type { Resources } from '../domain/description.ts';
 import type { ObjectReader } from './reader.ts';
 import { count, gigabytes, pair } from './values.ts';

@@ -1,4 +1,4 @@
-/** A user's own storage (spec.md 2.5): one of three kinds, each with details of its own. */
+/** A user's own storage (docs/wire.md 3.6): one of three kinds, each with details of its own. */
 import type { Storage } from '../domain/description.ts';
 import { withoutSlashes, withoutTrailingSlashes } from '../domain/slashes.ts';
 import { oneclientOptions } from './oneclient-options.ts';

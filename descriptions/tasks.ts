@@ -1,4 +1,4 @@
-/** The containers a job runs one after another (spec.md 2.3). */
+/** The containers a job runs one after another (docs/wire.md 3.4). */
 import { splitCommandLine } from '../domain/command-line.ts';
 import type { ContainerRuntime, Task, TaskType } from '../domain/description.ts';
 import { digitsOf } from '../domain/exact-json.ts';

@@ -1,4 +1,4 @@
-/** The kinds of values a description is made of, each with the words that tell a wrong one (spec.md 2). */
+/** The kinds of values a description is made of, each with the words that tell a wrong one (docs/wire.md 3). */
 import * as v from 'valibot';
 
 /** Upstream's idea of an integer: the number's text is digits only, so negative ones, booleans and strings are none. */

@@ -1,6 +1,6 @@
 /**
  * A workflow description: from whatever a client sent to one that can be trusted, or to what is wrong with it
- * (spec.md 2.7). Never throws, and takes time in proportion to the document.
+ * (docs/wire.md 4). Never throws, and takes time in proportion to the document.
  */
 import type { WorkflowDescription, WorkflowPolicies } from '../domain/workflow-description.ts';
 import type { JobDescription } from '../domain/description.ts';

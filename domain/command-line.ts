@@ -1,6 +1,6 @@
 /**
- * Splits a command into words exactly as Python's `shlex.split` does, which upstream runs commands with (spec.md 5.2),
- * in time and memory in proportion to the text. The npm package shlex does neither: at each closing `"` it goes
+ * Splits a command into words (docs/wire.md 7.1) exactly as Python's `shlex.split` does, which upstream runs commands
+ * with, in time and memory in proportion to the text. The npm package shlex does neither: at each closing `"` it goes
  * through the whole word so far again (measured: 240 KB took 5 s), which also eats backslashes of parts in single
  * quotes, and it reads `$'..'` and `$".."` as bash does.
  */

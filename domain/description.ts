@@ -60,7 +60,7 @@ export interface Artifact {
   executable: boolean;
 }
 
-/** The user's own storage (spec.md 2.5). */
+/** The user's own storage (docs/wire.md 3.6). */
 export type Storage = {
   /** An absolute path without a slash at its end, where tasks see it; '': they do not. */
   mountpoint: string;

@@ -1,4 +1,4 @@
-/** The environment every task finds (spec.md 5.2). Ours wins over the user's; nothing of the host gets in. */
+/** The environment every task finds (docs/wire.md 7.2). Ours wins over the user's; nothing of the host gets in. */
 import type { Artifact, Task } from './description.ts';
 import { parameterText, type Parameters } from './parameters.ts';
 import { mpiEnvironment, mpiFlavour } from './mpi.ts';
@@ -50,7 +50,7 @@ export function taskEnvironment(task: Task, facts: EnvironmentFacts): Record<str
   };
 }
 
-/** A task's place in the order they are started: sidecars before all others (spec.md 5.2). */
+/** A task's place in the order they are started: sidecars before all others (docs/wire.md 7.2). */
 export function taskNumber(tasks: Task[], index: number): number {
   const isSidecar = ({ type }: Task) => type === 'sidecar';
   const before = tasks.slice(0, index).filter(isSidecar).length;

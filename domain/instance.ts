@@ -1,5 +1,5 @@
 /**
- * One job made from a template: the values of its parameters, and where they are put (spec.md 2.7, 10). Substitution
+ * One job made from a template: the values of its parameters, and where they are put (docs/wire.md 4.3). Substitution
  * is one pass, so a value that looks like a name is never replaced again.
  */
 import type { JobDescription } from './description.ts';

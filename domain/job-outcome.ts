@@ -1,6 +1,6 @@
 /**
- * How a run that came to its end decides the job's state (spec.md 3.2 to 3.8). A non-zero exit code completes the job;
- * what could not be fetched, run or delivered fails it; limits kill it. Later rules override earlier ones.
+ * How a run that came to its end decides the job's state (docs/wire.md 5.1 to 5.3). A non-zero exit code completes the
+ * job; what could not be fetched, run or delivered fails it; limits kill it. Later rules override earlier ones.
  */
 import type { JobPolicies } from './description.ts';
 import type { TaskExecution } from './execution.ts';
@@ -71,7 +71,7 @@ const stageOutReason = {
   upload: reasons.stageOutUploadFailed,
 } as const;
 
-/** Whether what depends on the job may run (spec.md 10): all exit codes are 0, unless the user says they do not count. */
+/** Whether what depends on the job may run (docs/wire.md 5.4): all exit codes are 0, unless they are not to count. */
 export function hasSucceeded(
   status: TerminalStatus,
   tasks: TaskExecution[],

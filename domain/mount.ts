@@ -1,5 +1,5 @@
 /**
- * A user's own storage, as a job uses it (spec.md 2.5, 5.9). The names of credentials are the wire's: by them they are
+ * A user's own storage, as a job uses it (docs/wire.md 3.6, 7.7). The names of credentials are the wire's: by them they are
  * known as secrets. A default storage is used through its mount, whatever its kind.
  */
 import type { Storage } from './description.ts';
@@ -22,7 +22,7 @@ export const seenFolder = (storage: Storage): string => (storage.type === 'oneda
 export const inMount = (storage: Storage, path: string): string =>
   [seenFolder(storage), path].filter((part) => part !== '').join('/');
 
-/** The file of the storage that an image's absolute path names (spec.md 5.4); undefined: it is none of the storage. */
+/** The file of the storage that an image's absolute path names (docs/wire.md 7.3); undefined: it is none of it. */
 export function imageInMount(image: string, storage: Storage | undefined): string | undefined {
   if (!storage || !image.startsWith('/')) return undefined;
   const { mountpoint, isDefault } = storage;

@@ -1,6 +1,7 @@
 /**
- * How an MPI task is started on one node (spec.md 5.8): the image's own mpirun, with as many processes as asked for or
- * as the job has CPUs. The user's command is one word of a shell's line here, read once: its quotes mean what they say.
+ * How an MPI task is started on one node (docs/wire.md 7.6): the image's own mpirun, with as many processes as asked
+ * for or as the job has CPUs. The user's command is one word of a shell's line here, read once: its quotes mean what
+ * they say.
  */
 import type { Task, TaskType } from './description.ts';
 

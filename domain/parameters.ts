@@ -1,4 +1,4 @@
-/** What an instance of a factory has for each name (spec.md 2.7). */
+/** What an instance of a factory has for each name (docs/wire.md 4.3). */
 import { writtenNumber } from './exact-json.ts';
 
 /**

@@ -10,7 +10,7 @@ export interface Capacity {
   disk: number;
 }
 
-/** What only Apptainer, among the programs that run containers, knows of (spec.md 2.3, `app`). */
+/** What only Apptainer, among the programs that run containers, knows of (docs/wire.md 3.4, `app`). */
 export const appsOfImages = 'apps of images';
 
 export interface PlacementCandidate {

@@ -1,7 +1,8 @@
 /**
- * What `maximumTimeInQueue` means (spec.md 2.6, 3.3, 6.6). -1 waits for whatever may come, and n too, for n minutes of each
- * stay in the queue. 0 waits its turn until there is a failure: that no machine could ever run the job, or that all those
- * which could are lost. Whoever has run already waits for them: how often it may lose its machine has a limit of its own.
+ * What `maximumTimeInQueue` means (docs/wire.md 5.2, 5.3). -1 waits for whatever may come, and n too, for n minutes of
+ * each stay in the queue. 0 waits its turn until there is a failure: that no machine could ever run the job, or that
+ * all those which could are lost. Whoever has run already waits for them: how often it may lose its machine has a limit
+ * of its own.
  */
 import type { PlacementDecision } from './placement.ts';
 import { reasons, type StatusReason } from './reasons.ts';

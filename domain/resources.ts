@@ -1,4 +1,4 @@
-/** What a job asks of a machine, in the machine's units (spec.md 2.2; 1 GB of memory = 10^9 bytes). */
+/** What a job asks of a machine, in the machine's units (docs/wire.md 3.3; 1 GB of memory = 10^9 bytes). */
 import type { Resources } from './description.ts';
 import type { Capacity } from './placement.ts';
 
@@ -13,7 +13,7 @@ export function acceptableSizes(resources: Resources): Capacity[] {
   }));
 }
 
-/** A total that one node can give asks for no more than that one (spec.md 2.2: fewer nodes where more can't be had). */
+/** A total that one node can give asks for no more than that one (docs/wire.md 3.3). */
 function cpusOfOneNode(resources: Resources): number[] {
   const { totalCpusRange, cpusRange } = resources;
   if (!totalCpusRange) return acceptableCpus(resources);

@@ -1,6 +1,6 @@
 /**
  * One attempt of a job on its machine, decided and not done: mount its storage, stage in, start the sidecars, run the
- * tasks in order, stage out, unmount (spec.md 5). Each request is answered by who carries it out; nothing here waits,
+ * tasks in order, stage out, unmount (docs/wire.md 7.1). Each request is answered by who carries it out; nothing here waits,
  * asks for the time, or knows of Temporal. Sidecars are launches that nobody waits for: they start first, and killing the
  * run when the tasks are over ends them.
  */

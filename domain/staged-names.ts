@@ -1,6 +1,6 @@
 /**
- * What the files that are brought to a job are called in its scratch directory (spec.md 5.5). An archive is unpacked and
- * has no place of its own there.
+ * What the files that are brought to a job are called in its scratch directory (docs/wire.md 7.4). An archive is
+ * unpacked and has no place of its own there.
  */
 import type { Artifact, InputFile } from './description.ts';
 import { unpackRule } from './unpack-rule.ts';

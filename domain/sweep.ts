@@ -1,6 +1,6 @@
 /**
  * The points of a sweep, by exact decimal arithmetic over the numbers as they were written: no two are the same, and both
- * ends are met (spec.md 10). Any one can be told without the others.
+ * ends are met (docs/wire.md 4.3). Any one can be told without the others.
  */
 import { decimalText, type Decimal } from './number-text.ts';
 import { numberValue, type ParameterValue } from './parameters.ts';

@@ -1,4 +1,4 @@
-/** How an artifact is unpacked, by the suffix of its file name (spec.md 5.5, in that order). */
+/** How an artifact is unpacked, by the suffix of its file name (docs/wire.md 7.4, in that order). */
 export type UnpackRule =
   | { rule: 'none' }
   | { rule: 'tgz' | 'tar' | 'tbz' | 'zip' }

@@ -61,7 +61,7 @@ function inWorkflow(job: JobDescription, { policies }: WorkflowDescription): Job
   };
 }
 
-/** As lists show it (spec.md 2.7). */
+/** As lists show it (docs/wire.md 4.2). */
 export function jobName(workflow: string, step: { name: string; isFactory: boolean }, instance: number): string {
   return step.isFactory ? `${workflow}/${step.name}/${instance}` : `${workflow}/${step.name}`;
 }

@@ -75,7 +75,7 @@ function engineLines(launch: ContainerLaunch, program: 'podman' | 'docker'): str
   if (launch.app !== undefined) return [`echo 'apps of images are not known to ${program}' >&2`, 'exit 255'];
   const lines = [variables(environment(launch))];
   lines.push(`engine_for ${program}`, `set -- ${quoted(`--workdir=${workdirOf(launch)}`)}`);
-  // What jobs know of the runtime they name: with the one the image can't be written to (spec.md 5.2).
+  // What jobs know of the runtime they name: with the one the image can't be written to (docs/wire.md 7.1).
   if (launch.runtime === 'singularity') lines.push('set -- "$@" --read-only');
   const found = program === 'podman' ? held : alone;
   for (const bind of launch.binds) lines.push(bind.from === 'mount' ? refusal(bind) : volume(bind, found));

@@ -69,7 +69,7 @@ export type UnmountResult = { kind: 'unmounted' } | { kind: 'failed'; detail: st
 export type Transfer = { url: string; stored?: undefined } | { stored: string; url?: undefined };
 
 export type StagedArtifact = Transfer & {
-  /** Basename in scratch; decides how it is unpacked (spec.md 5.5). */
+  /** Basename in scratch; decides how it is unpacked (docs/wire.md 7.4). */
   filename: string;
   executable: boolean;
   /** Hex; other bytes are refused as a failed download. */

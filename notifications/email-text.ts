@@ -9,7 +9,7 @@ export interface EmailText {
   text: string;
 }
 
-/** Of a finished job the subject is upstream's, by which people may sort (spec.md 5.11). */
+/** Of a finished job the subject is upstream's, by which people may sort (docs/wire.md 8). */
 export function emailText(ended: Ended): EmailText {
   const { about, id, name, status } = ended;
   const shownName = name === '' ? '' : ` (${name.slice(0, 100)})`;

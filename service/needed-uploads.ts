@@ -1,6 +1,6 @@
 /**
- * Which uploads the jobs of a submit name: images, and artifacts as factories will call them (spec.md 2.4). Made one
- * after the other and to a bound, since a short template can stand for millions of names.
+ * Which uploads the jobs of a submit name: images, and artifacts as factories will call them (docs/wire.md 3.5). Made
+ * one after the other and to a bound, since a short template can stand for millions of names.
  */
 import { artifactObject, imageObject, type ObjectName } from '../descriptions/object-names.ts';
 import type { JobDescription } from '../domain/description.ts';

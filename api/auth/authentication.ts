@@ -1,4 +1,4 @@
-/** Finds out who asks, before anything else of a request is looked at (spec.md 1.2). */
+/** Finds out who asks, before anything else of a request is looked at (docs/wire.md 1.2). */
 import type { Context, MiddlewareHandler } from 'hono';
 import { decodeJwt, errors } from 'jose';
 import type { Config } from '../../config/config.ts';

@@ -37,7 +37,7 @@ export function identityOf(
 
 /**
  * The identity, if the issuer's rule on entitlements lets it in: all those of one virtual organisation must be held. A
- * member without groups is then in the group of that organisation (spec.md 1.2).
+ * member without groups is then in the group of that organisation (docs/wire.md 1.2).
  * @param issuers all there are: a name that reads like one of another issuer's users is refused
  * @throws UnusableIdentity
  */

@@ -1,4 +1,4 @@
-/** What was used in a period, by user and by group (spec.md 1.9). Others are seen only in groups of one's own. */
+/** What was used in a period, by user and by group (docs/wire.md 2.7). Others are seen only in groups of one's own. */
 import type { Context } from 'hono';
 import type { Database } from '../../db/connection.ts';
 import { usageOfGroups, usageOfMembers, usageOfOwner, type Period, type Usage } from '../../db/usage.ts';

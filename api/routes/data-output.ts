@@ -1,6 +1,6 @@
 /**
- * An output that a job puts by itself, while it runs (spec.md 1.6): a checkpoint, or results before the end. Only for
- * outputs of its description: nobody would find another. What the end of the job brings replaces it.
+ * An output that a job puts by itself, while it runs (docs/wire.md 2.5): a checkpoint, or results before the end. Only
+ * for outputs of its description: nobody would find another. What the end of the job brings replaces it.
  */
 import type { Context } from 'hono';
 import { gigabyte, type Config } from '../../config/config.ts';

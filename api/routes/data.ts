@@ -1,4 +1,4 @@
-/** The users' uploads: names are ours, bytes go straight to the object store (spec.md 1.6). */
+/** The users' uploads: names are ours, bytes go straight to the object store (docs/wire.md 2.5). */
 import type { Context } from 'hono';
 import { gigabyte, type Config } from '../../config/config.ts';
 import type { Database } from '../../db/connection.ts';

@@ -1,4 +1,4 @@
-/** Looking into a running job: commands beside its tasks, and snapshots of its files (spec.md 1.4, 5.10). */
+/** Looking into a running job: commands beside its tasks, and snapshots of its files (docs/wire.md 2.3). */
 import type { Context } from 'hono';
 import type { Database } from '../../db/connection.ts';
 import { findJob, type JobRow } from '../../db/execution.ts';

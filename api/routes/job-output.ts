@@ -1,6 +1,6 @@
 /**
- * Standard output and error of a job, while it runs and after, by its id or by its name in a workflow (spec.md 1.4,
- * 1.5). Offsets are in bytes.
+ * Standard output and error of a job (docs/wire.md 2.3), while it runs and after, by its id or by its name in a
+ * workflow. Offsets are in bytes.
  */
 import type { Context } from 'hono';
 import type { Database } from '../../db/connection.ts';

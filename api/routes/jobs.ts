@@ -1,4 +1,4 @@
-/** Jobs: submit, list, describe, delete, remove, clone (spec.md 1.4). */
+/** Jobs: submit, list, describe, delete, remove, clone (docs/wire.md 2.1). */
 import type { Context } from 'hono';
 import type { Database } from '../../db/connection.ts';
 import { listDetailedJobs, listJobs, unfinishedJobs, type JobFilter } from '../../db/job-listing.ts';

@@ -1,7 +1,7 @@
 /**
- * The key-value store of each user: small values of any bytes under names like paths (spec.md 1.7). A value may be marked
- * as secret: it is encrypted in the database, shown masked, and told to the owner's jobs, which need it, or to the owner
- * who asks for just that.
+ * The key-value store of each user: small values of any bytes under names like paths (docs/wire.md 2.6). A value may be
+ * marked as secret: it is encrypted in the database, shown masked, and told to the owner's jobs, which need it, or to
+ * the owner who asks for just that.
  */
 import type { Context } from 'hono';
 import type { Database } from '../../db/connection.ts';

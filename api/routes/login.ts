@@ -1,6 +1,6 @@
 /**
- * The three paths by which the command line client registers and logs in (spec.md 1.13), in front of any issuer. They
- * stand at the root, where clients are told to look, and are for users who have no token yet.
+ * The three paths by which the command line client registers and logs in (docs/wire.md 1.3), in front of any issuer.
+ * They stand at the root, where clients are told to look, and are for users who have no token yet.
  */
 import type { Context } from 'hono';
 import type { ContentfulStatusCode } from 'hono/utils/http-status';

@@ -1,4 +1,4 @@
-/** The machines that could take jobs now, and what is free on them (spec.md 1.10). */
+/** The machines that could take jobs now, and what is free on them (docs/wire.md 2.7). */
 import type { Database } from '../../db/connection.ts';
 import { readyMachines } from '../../db/machines.ts';
 import type { Capacity } from '../../domain/placement.ts';

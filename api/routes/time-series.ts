@@ -1,4 +1,4 @@
-/** Numbers that a job tells of itself while it runs, for its owner to look at (spec.md 1.8). */
+/** Numbers that a job tells of itself while it runs, for its owner to look at (docs/wire.md 2.7). */
 import type { Database } from '../../db/connection.ts';
 import { addPoint, listSeries, type Point, type Series } from '../../db/job-points.ts';
 import { readJson } from '../body.ts';
@@ -50,7 +50,7 @@ function meanOf({ measurement, field, tags, values }: Series) {
   return [{ values: [mean], measurement, field, tags }];
 }
 
-/** @throws ApiError 400 with the first thing that is wrong, in the order of spec.md 1.8 */
+/** @throws ApiError 400 with the first thing that is wrong, in the order of docs/wire.md 2.7 */
 function readPoint(body: unknown): Point {
   if (!isObject(body)) throw badRequest('a time-series point must be a dict');
   const { measurement, fields, tags = {}, time } = body;

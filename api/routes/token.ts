@@ -1,6 +1,7 @@
 /**
- * A token of ours for who has one of an identity provider (spec.md 1.10): for clients that can't renew the other. It
- * speaks for the same user, and can't be used to get another. One that is got with a token of ours ends when that does.
+ * A token of ours for who has one of an identity provider (docs/wire.md 1.2): for clients that can't renew the other.
+ * It speaks for the same user, and can't be used to get another. One that is got with a token of ours ends when that
+ * does.
  */
 import type { Config } from '../../config/config.ts';
 import { issueToken } from '../auth/tokens.ts';

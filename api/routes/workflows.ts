@@ -1,4 +1,4 @@
-/** Workflows: submit, list, describe, delete, rerun, remove, clone, graph (spec.md 1.5). */
+/** Workflows: submit, list, describe, delete, rerun, remove, clone, graph (docs/wire.md 2.4). */
 import type { Context } from 'hono';
 import type { Database } from '../../db/connection.ts';
 import type { ListFilter } from '../../db/list-pages.ts';

@@ -22,7 +22,7 @@ afterAll(() => api?.close());
 
 const workflow = (notifications: unknown[]) => ({
   jobs: [job({ name: 'a', notifications: [hook] })],
-  // Ignored, as spec.md 2.7 has it.
+  // Ignored, as docs/wire.md 4.2 has it.
   factories: [{ type: 'repeat', name: 'f', jobs: ['a'], number: 1, notifications: [hook] }],
   notifications,
 });

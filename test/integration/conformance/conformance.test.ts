@@ -1,6 +1,6 @@
 /**
  * Conformance: the client that users of upstream PROMINENCE have, unmodified, against a running stack. What is asserted
- * are the client's own texts and exit codes (spec.md 4).
+ * are the client's own texts and exit codes. What it needs of a server: docs/wire.md 11.
  */
 import { afterAll, beforeAll, describe } from 'vitest';
 import { changeTests } from './change-suite.ts';

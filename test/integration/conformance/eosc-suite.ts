@@ -1,4 +1,4 @@
-/** The client of the EOSC service, `prominence-cli` 1.5.1, for what it can (spec.md 4.8): its commands and its library. */
+/** The client of the EOSC service, `prominence-cli` 1.5.1 (docs/wire.md 11): its commands and its library. */
 import { expect, it } from 'vitest';
 import { createdId, refusal, success, type Ground } from './ground.ts';
 

@@ -1,4 +1,4 @@
-/** The client as jobs use it: with the token and the URL that a task finds in its environment (spec.md 1.2, 5.2). */
+/** The client as jobs use it: with the token and URL that a task finds in its environment (docs/wire.md 1.4, 7.2). */
 import { execFileSync } from 'node:child_process';
 import { expect, it } from 'vitest';
 import { findTemporalCli } from '../../../scripts/components/temporal-cli.ts';

@@ -1,4 +1,4 @@
-/** MPI tasks on one node (spec.md 5.8), with real images of Open MPI and MPICH, on the whole stack. */
+/** MPI tasks on one node (docs/wire.md 7.6), with real images of Open MPI and MPICH, on the whole stack. */
 import { readFileSync, rmSync } from 'node:fs';
 import { getuid } from 'node:process';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';

@@ -1,4 +1,4 @@
-/** The size a job gets, where it left some choice: what is granted is what it is told (spec.md 2.2). */
+/** The size a job gets, where it left some choice: what is granted is what it is told (docs/wire.md 3.3). */
 import { rmSync } from 'node:fs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { runningStack, shellJob, shellTask, type RunningStack } from '../../ground/running-stack.ts';

@@ -1,4 +1,4 @@
-/** Tasks that run beside the others (spec.md 5.7), on the whole stack. */
+/** Tasks that run beside the others (docs/wire.md 7.5), on the whole stack. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { processesWith } from '../../ground/processes.ts';
 import type { Rest } from '../../ground/rest.ts';
