@@ -4,7 +4,7 @@ import type { Artifact, Storage } from '../domain/description.ts';
 import { pathInDefault } from '../domain/mount.ts';
 import { artifactFileName } from '../domain/staged-names.ts';
 import { byDescription } from './description-error.ts';
-import { objectKey } from './images.ts';
+import { objectKey } from '../service/uploads.ts';
 
 export type ReadableSource =
   | { kind: 'mounted'; path: string; filename: string }
@@ -26,7 +26,7 @@ export function artifactSource(
   }
   const path = pathInDefault(storage, url);
   if (path !== undefined) return { kind: 'mounted', path, filename: lastPart(path) };
-  const key = objectKey(object, reader);
+  const key = objectKey(reader, object);
   return key === undefined ? { kind: 'unreadable', name: url } : { kind: 'uploaded', key, filename: lastPart(key) };
 }
 

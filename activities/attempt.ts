@@ -36,9 +36,6 @@ export interface AttemptDependencies {
   machine(id: number): Promise<Machine>;
 }
 
-/** Signed URLs outlive the longest transfer and its retries. */
-export const urlSeconds = 24 * 3600;
-
 /** An activity of an attempt: guarded, and what it waits for is told of its job. */
 export const ofAttempt =
   <Ref extends AttemptRef, T>(

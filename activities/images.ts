@@ -3,9 +3,9 @@ import { createHash } from 'node:crypto';
 import type { Storage, Task } from '../domain/description.ts';
 import type { RunRef } from '../domain/runs.ts';
 import { imageInMount, inMount } from '../domain/mount.ts';
-import { groupObject, imageObject, type ObjectName } from '../descriptions/object-names.ts';
+import { imageObject } from '../descriptions/object-names.ts';
 import type { ImageRequest } from '../hosts/machine.ts';
-import { uploadKey } from '../storage/keys.ts';
+import { objectKey } from '../service/uploads.ts';
 import { byDescription } from './description-error.ts';
 import type { ObjectStore } from '../storage/object-store.ts';
 
@@ -52,7 +52,7 @@ export async function imageRequest(
   }
   const uploaded = imageObject(image);
   if (uploaded) {
-    const object = objectKey(uploaded, { owner, groups });
+    const object = objectKey({ owner, groups }, uploaded);
     const stored = object === undefined ? undefined : await store.head(object);
     if (object === undefined || !stored) throw new ImageMissing(`Image ${image} does not exist`);
     const url = await store.presignGet(object, urlSeconds);
@@ -75,22 +75,12 @@ export async function imageRequest(
   };
 }
 
-/** Where an uploaded object is. Undefined: nothing that the job's owner may read. */
-export function objectKey(
-  object: ObjectName,
-  { owner, groups }: { owner: string; groups: string[] },
-): string | undefined {
-  if (object.area === 'own') return uploadKey.own(owner, object.name);
-  const inGroup = groupObject(groups, object.path);
-  return inGroup && uploadKey.group(inGroup);
-}
-
 export class ImageMissing extends Error {
   override readonly name = 'ImageMissing';
 }
 
-/** Long enough for the slowest download to begin. */
-const urlSeconds = 24 * 3600;
+/** Signed URLs outlive the longest transfer and its retries. */
+export const urlSeconds = 24 * 3600;
 
 const isArchive = (path: string): boolean => /\.(tar|tgz|tar\.gz)$/.test(path);
 

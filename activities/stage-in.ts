@@ -5,8 +5,9 @@ import type { AttemptRef, StageInAnswer } from '../domain/job-messages.ts';
 import { meetingFiles } from '../domain/staged-names.ts';
 import type { StagedArtifact } from '../hosts/machine.ts';
 import { artifactSource, type ReadableSource } from './artifact-source.ts';
-import { ofCurrentAttempt, recordRunning, runRef, urlSeconds, type AttemptDependencies } from './attempt.ts';
+import { ofCurrentAttempt, recordRunning, runRef, type AttemptDependencies } from './attempt.ts';
 import { storeIsAway } from './guarded.ts';
+import { urlSeconds } from './images.ts';
 import { preparation } from './launch.ts';
 
 export function stageIn(deps: AttemptDependencies): (ref: AttemptRef) => Promise<StageInAnswer> {

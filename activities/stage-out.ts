@@ -8,8 +8,9 @@ import { pathInDefault } from '../domain/mount.ts';
 import { withoutTrailingSlashes } from '../domain/slashes.ts';
 import type { OutputRequest, OutputResult } from '../hosts/machine.ts';
 import { outputKey } from '../storage/keys.ts';
-import { ofCurrentAttempt, runRef, urlSeconds, type AttemptDependencies } from './attempt.ts';
+import { ofCurrentAttempt, runRef, type AttemptDependencies } from './attempt.ts';
 import { storeIsAway } from './guarded.ts';
+import { urlSeconds } from './images.ts';
 import { scratchBinds } from './launch.ts';
 
 /** Our store refuses what was signed for it. */
@@ -27,7 +28,9 @@ export function stageOut(deps: AttemptDependencies): (ref: AttemptRef) => Promis
     const began = Date.now();
     const seconds = () => (Date.now() - began) / 1000;
     const outputs = outputsOf(run, ref);
-    const requests = await Promise.all(outputs.map((output) => requestOf(run, output)));
+    const scratchOutput = scratchOutputs(run.job.description.artifacts);
+    const inScratch = (name: string) => scratchOutput(name) ?? name;
+    const requests = await Promise.all(outputs.map((output) => requestOf(run, output, inScratch(output.name))));
     const machine = await deps.machine(run.machineId);
     const results = await machine.stageOut(runRef(deps, ref), requests, {
       binds: scratchBinds(run.job.description),
@@ -57,9 +60,9 @@ export function stageOut(deps: AttemptDependencies): (ref: AttemptRef) => Promis
     return { seconds: seconds(), failures: failures.map(failureAsTold) };
   });
 
-  async function requestOf({ job }: RunFacts, { kind, name: asked, key }: Output): Promise<OutputRequest> {
+  /** @param name where it is in scratch */
+  async function requestOf({ job }: RunFacts, { kind, key }: Output, name: string): Promise<OutputRequest> {
     const { description, owner, groups } = job;
-    const name = scratchOutputs(description.artifacts)(asked) ?? asked;
     const inStorage = kind === 'directory' ? `${withoutTrailingSlashes(name)}.tgz` : name;
     const stored = pathInDefault(description.storage, inStorage);
     if (stored !== undefined) return { kind, name, stored };

@@ -19,7 +19,7 @@ export type JobTokenUse = 'reads' | 'submits' | 'changes';
 
 /** What stands before a route. Closed to tokens of jobs where no use of them is given. */
 export type Guards = (use?: JobTokenUse) => MiddlewareHandler<Env>[];
-export const open: Guards = () => [];
+export const unguarded: Guards = () => [];
 
 const registered = new WeakMap<App, RegisteredRoute[]>();
 

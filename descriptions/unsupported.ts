@@ -16,7 +16,7 @@ import { unlaunchable } from './launchable.ts';
 import { tooLarge } from './workflow-size.ts';
 
 /** What an installation may or may not be set up for. */
-export interface Abilities {
+export interface ServerFeatures {
   sendsEmail: boolean;
   /** It has a key for webhooks that bring no secret of their own. */
   signsWebhooks: boolean;
@@ -30,7 +30,7 @@ export interface Abilities {
 }
 
 /** What a refusal may depend on beside the description. */
-export interface Circumstances extends Abilities {
+export interface Circumstances extends ServerFeatures {
   /** The owner's address, where the token told one. */
   email: string | undefined;
 }
@@ -41,7 +41,7 @@ export interface Configured {
   execution: { benchmarkRuntime: boolean; maximumJobsPerWorkflow: number; imageDirectories: string[] };
 }
 
-export function serverFeaturesOf({ notifications: { smtp, webhooks }, execution }: Configured): Abilities {
+export function serverFeaturesOf({ notifications: { smtp, webhooks }, execution }: Configured): ServerFeatures {
   return {
     sendsEmail: smtp !== undefined,
     signsWebhooks: webhooks.signingKey !== undefined,

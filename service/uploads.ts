@@ -120,11 +120,15 @@ async function firstMissing(
 /** Undefined: nothing this identity may read can have such a name. */
 export function readableKey(identity: Identity, object: ObjectName): string | undefined {
   if (!isPlainObjectName(object.area === 'own' ? object.name : object.path)) return undefined;
-  const key = keyOf(identity, object);
+  const key = objectKey(identity, object);
   return key !== undefined && Buffer.byteLength(key) <= longestKeyBytes ? key : undefined;
 }
 
-function keyOf({ owner, groups }: Identity, object: ObjectName): string | undefined {
+/** Where an uploaded object is, whatever its name is. Undefined: in no area that this identity may read. */
+export function objectKey(
+  { owner, groups }: Pick<Identity, 'owner' | 'groups'>,
+  object: ObjectName,
+): string | undefined {
   if (object.area === 'own') return uploadKey.own(owner, object.name);
   const inGroup = groupObject(groups, object.path);
   return inGroup && uploadKey.group(inGroup);

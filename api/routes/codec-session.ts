@@ -9,7 +9,7 @@ import { decodeJwt } from 'jose';
 import { headerToken, type TokenReader } from '../auth/authentication.ts';
 import { readForm } from '../body.ts';
 import { codecSessionOperations as docs } from '../openapi/others.ts';
-import { resource, type App, type Guards, open } from '../resource.ts';
+import { resource, type App, type Guards, unguarded } from '../resource.ts';
 
 const cookie = 'prominence_codec';
 
@@ -31,7 +31,7 @@ export function codecSessionRoutes(app: App, guards: Guards, isSecure: boolean):
       'Cache-Control': 'no-store',
     });
   };
-  resource(app, '/codec/session', open, {
+  resource(app, '/codec/session', unguarded, {
     docs: { GET: docs.page },
     GET: (c) => answer(c, form),
   });

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { fileURLToPath } from 'node:url';
 import { documentOperation, pageOperation, rootOperation } from '../openapi/others.ts';
-import { resource, type App, open } from '../resource.ts';
+import { resource, type App, unguarded } from '../resource.ts';
 
 const swaggerUi = createRequire(import.meta.url);
 
@@ -41,22 +41,22 @@ const headers = {
 
 /** `document` is asked for at each call: routes may be registered after these. */
 export function documentRoutes(app: App, document: () => Record<string, unknown>): void {
-  resource(app, '/', open, { docs: { GET: rootOperation }, GET: async (c) => c.json(await pointer()) });
+  resource(app, '/', unguarded, { docs: { GET: rootOperation }, GET: async (c) => c.json(await pointer()) });
 
-  resource(app, '/openapi.json', open, { docs: { GET: documentOperation }, GET: (c) => c.json(document()) });
+  resource(app, '/openapi.json', unguarded, { docs: { GET: documentOperation }, GET: (c) => c.json(document()) });
 
-  resource(app, '/docs', open, { docs: { GET: pageOperation }, GET: (c) => c.html(page, 200, headers) });
+  resource(app, '/docs', unguarded, { docs: { GET: pageOperation }, GET: (c) => c.html(page, 200, headers) });
 
   for (const [name, { source, type }] of Object.entries(files)) {
     const content = readOnce(swaggerUi.resolve(source));
-    resource(app, `/docs/${name}`, open, {
+    resource(app, `/docs/${name}`, unguarded, {
       docs: { GET: { ...pageOperation, answers: { 200: { description: 'A part of the page', schema: {}, type } } } },
       GET: async (c) =>
         c.body(await content(), 200, { ...headers, 'Content-Type': type, 'Cache-Control': 'max-age=3600' }),
     });
   }
   const type = 'text/javascript; charset=utf-8';
-  resource(app, '/docs/start.js', open, {
+  resource(app, '/docs/start.js', unguarded, {
     docs: { GET: { ...pageOperation, answers: { 200: { description: 'A part of the page', schema: {}, type } } } },
     GET: (c) => c.body(start, 200, { ...headers, 'Content-Type': type }),
   });

@@ -2,12 +2,12 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Database } from '../../db/connection.ts';
 import { healthOperation } from '../openapi/others.ts';
-import { resource, type App, open } from '../resource.ts';
+import { resource, type App, unguarded } from '../resource.ts';
 
 const patienceMs = 5000;
 
 export function healthRoutes(app: App, deps: { db: Database }): void {
-  resource(app, '/health', open, {
+  resource(app, '/health', unguarded, {
     docs: { GET: healthOperation },
     GET: async (c) => {
       const isAlive = await answers(deps.db);
